@@ -1,0 +1,95 @@
+// What several algorithms need: slices of workspace, blocks of pixels, and the shape of a cost estimate.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/aligned_buffer.hpp"
+#include "base/parallel_for.hpp"
+#include "fastconv/algorithm.hpp"
+#include "gemm/product.hpp"
+
+namespace fastconv {
+
+constexpr std::size_t l2_share = 512 * 1024;  // of one block: half of the 1 MiB that current cores have, a quarter of the rest
+
+template <class T>
+std::size_t bytes_of(Extent values) {  // whole cache lines
+  return round_up(std::size_t(values) * sizeof(T), cache_line);
+}
+
+inline std::size_t offsets_bytes(Extent steps) { return bytes_of<std::ptrdiff_t>(steps); }
+
+template <class F>
+auto with_type(const ConvProblem& problem, F&& f) {
+  return with_type(problem.dtype, f);
+}
+
+inline std::string accepts_all(const ConvProblem&) { return {}; }
+
+template <class T>
+Epilogue<T> from_filter(Epilogue<T> epilogue, Extent k) {
+  if (epilogue.bias) epilogue.bias += k;
+  return epilogue;
+}
+
+// Time at a share of the ISA's nominal peak, plus the time to move `bytes` at 20 GB/s (one core, beyond L2) and a call's
+// fixed part.
+inline double estimate(double flops, double share, double bytes, const ConvProblem& problem, const Kernels& kernels) {
+  const double gflops = problem.dtype == DType::float32 ? kernels.f32.nominal_gflops : kernels.f64.nominal_gflops;
+  return 1.0 + flops * 1e-3 / (gflops * share) + bytes * 1e-3 / 20;
+}
+
+inline double flops_of(const ConvProblem& p) { return 2.0 * double(p.multiply_adds()); }
+
+// Lanes that do work when `columns` pixels, or `filters` channels, are laid along vectors. Channel lanes pay for the
+// transposing stores as well: measured at 9 % for 64 steps, 4 % at 160, 2 % at 256.
+inline double pixel_share(Extent lanes, Extent columns) {
+  return double(columns) / double((columns + lanes - 1) / lanes * lanes);
+}
+inline double channel_share(Extent lanes, Extent filters, Extent steps) {
+  return double(filters) / double((filters + lanes - 1) / lanes * lanes) * double(steps) / (double(steps) + 6.0);
+}
+
+// Equal blocks of at most `most` pixels, multiples of 64 so that only the last one has a tail; enough blocks to share out
+// over the threads if there are that many pixels.
+inline Extent pixel_block(Extent pixels, Extent most, Extent other_tasks, int threads) {
+  const Extent wanted = threads > 1 ? (4 * Extent{threads} + other_tasks - 1) / std::max<Extent>(other_tasks, 1) : 1;
+  const Extent blocks = std::max({(pixels + most - 1) / most, std::min(wanted, pixels / 128), Extent{1}});
+  return std::min(pixels, ((pixels + blocks - 1) / blocks + 63) / 64 * 64);
+}
+
+// Into how many parts the filters are cut so that `tasks` become enough for the threads.
+inline Extent filter_parts(Extent filters, Extent unit, Extent tasks, int threads) {
+  if (threads <= 1 || tasks >= 2 * threads) return 1;
+  const Extent wanted = (2 * Extent{threads} + tasks - 1) / std::max<Extent>(tasks, 1);
+  return std::max<Extent>(1, std::min(wanted, filters / unit));
+}
+
+// Parts of the filters that begin where a panel of packed weights does. Panels of at most `unit` filters: even ones for
+// pixel lanes (as Split has them), full ones for channel lanes.
+class FilterParts {
+ public:
+  const Extent count;
+
+  FilterParts(Extent filters, Extent unit, Extent parts, bool even = true)
+      : count(parts), filters_(filters), unit_(unit), even_(even), panels_(filters, unit), shares_(Split::into(parts, panels_.parts)) {}
+  Extent begin(Extent part) const {
+    const Extent panel = shares_.begin(part);
+    return even_ ? panels_.begin(panel) : std::min(filters_, panel * unit_);
+  }
+  Extent size(Extent part) const { return begin(part + 1) - begin(part); }
+
+ private:
+  Extent filters_, unit_;
+  bool even_;
+  Split panels_, shares_;
+};
+
+// Packs each group's filters: pack_group(from, to), `size` packed values per group.
+template <class T, class F>
+void pack_groups(const ConvProblem& p, Extent size, const T* weight, T* packed, F&& pack_group) {
+  for (Extent g = 0; g < p.groups; ++g) pack_group(weight + g * p.K_per_group() * p.taps(), packed + g * size);
+}
+
+}  // namespace fastconv

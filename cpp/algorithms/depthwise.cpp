@@ -1,0 +1,161 @@
+// groups == C: every filter sees one channel. At stride 1 (any dilation) and, for 3x3, 5x5 and 7x7, stride 2 the image is
+// read in place; other strides go through a padded copy of the channel.
+#include "algorithms/common.hpp"
+#include "gemm/padded_strip.hpp"
+#include "kernels/kernels.hpp"
+
+namespace fastconv {
+namespace {
+
+std::string rejects(const ConvProblem& p) {
+  if (p.groups == p.C) return {};
+  return "needs groups == channels, got groups " + std::to_string(p.groups) + " for " + std::to_string(p.C) + " channels";
+}
+
+bool in_place(const ConvProblem& p) {
+  constexpr Extent largest = Extent{1} << 29;  // the kernels' column masks compare 32-bit numbers
+  if (std::max({p.W, p.pad_left, p.pad_right, p.Q(), p.dilation_w * p.S}) > largest) return false;
+  if (p.has_unit_stride()) return true;
+  return p.stride_h == 2 && p.stride_w == 2 && p.has_unit_dilation() && (p.R == 3 || p.R == 5 || p.R == 7);
+}
+
+// Rows of taps whose weights the kernel holds at once.
+int chunk_of(const ConvProblem& p) { return p.R == 3 || p.R == 5 || p.R == 7 ? int(p.R) : 4; }
+
+// The order in which a kernel adds the taps: f(r, s).
+template <class F>
+void visit_taps(const ConvProblem& p, F&& f) {
+  const Extent most = in_place(p) ? chunk_of(p) : 1;
+  for (Extent r = 0, chunk = most; r < p.R; r += chunk) {
+    if (r + chunk > p.R) chunk = 1;
+    for (Extent s = 0; s < p.S; ++s)
+      for (Extent i = 0; i < chunk; ++i) f(r + i, s);
+  }
+}
+
+std::size_t packed_bytes(const ConvProblem& p, const Kernels&) { return std::size_t(p.weight_size()) * size_of(p.dtype); }
+
+template <class T>
+void pack(const ConvProblem& p, const Kernels&, const T* weight, std::byte* packed) {
+  T* to = reinterpret_cast<T*>(packed);
+  for (Extent k = 0; k < p.K; ++k)
+    visit_taps(p, [&](Extent r, Extent s) { *to++ = weight[(k * p.R + r) * p.S + s]; });
+}
+
+std::string variant(const ConvProblem& p, const Kernels&) { return in_place(p) ? "in place" : "padded strip"; }
+
+// In place, a vector that is loaded serves several rows of taps: loads and the epilogue cost about as much as four taps'
+// arithmetic; at stride 2 shuffles halve the speed. From a strip every product is a load.
+double cost(const ConvProblem& p, const Kernels& kernels) {
+  const Extent lanes = (p.dtype == DType::float32 ? kernels.f32.lanes : kernels.f64.lanes) / 2;
+  const double taps = double(p.R * p.S), share = in_place(p) ? (p.stride_h == 1 ? 0.95 : 0.5) * taps / (taps + 2.0) : 0.3;
+  const double bytes = double(p.input_size() + p.output_size()) * double(size_of(p.dtype));
+  return estimate(flops_of(p), share * pixel_share(std::max<Extent>(lanes, 1), p.Q()), 0.25 * bytes, p, kernels);
+}
+
+template <class T>
+struct Strips {
+  Extent blocks;
+  StripShape shape;
+
+  explicit Strips(const ConvProblem& p) {
+    const Extent P = p.P(), Q = p.Q();
+    Extent rows = P;
+    while (rows > depthwise_strip_rows && std::size_t(strip_shape(p, rows, Q).values(1)) * sizeof(T) > l2_share) rows = (rows + 1) / 2;
+    blocks = (P + rows - 1) / rows;
+    shape = strip_shape(p, std::max<Extent>(rows, depthwise_strip_rows), Q);
+  }
+  std::size_t bytes() const { return bytes_of<T>(shape.values(1)); }
+};
+
+std::size_t workspace(const ConvProblem& p, const Resources& r) {
+  if (in_place(p)) return 0;
+  return with_type(p, [&](auto t) {
+    return offsets_bytes(p.taps()) + Strips<decltype(t)>(p).bytes() * std::size_t(r.threads);
+  });
+}
+
+// Tasks of filters x output rows: planes are shared out first; rows only if there are few planes, and not in slivers.
+template <class T>
+bool run_in_place(const Execution<T>& e) {
+  const ConvProblem& p = e.problem;
+  const KernelSet<T>& set = kernel_set<T>(*e.resources.kernels);
+  const Extent P = p.P(), Q = p.Q(), per_channel = p.K_per_group(), threads = e.resources.threads;
+  const Extent parts = threads > 1 && p.N * p.K < 4 * threads ? std::clamp<Extent>(P / 14, 1, 4 * threads) : 1;
+  const Extent most = std::max<Extent>(1, 64 * 1024 / (P * Q));  // filters to a task: some microseconds of work
+  const Extent wanted = std::min(p.K, threads > 1 ? (8 * threads + p.N - 1) / p.N : 1);
+  const Split chunks = Split::into(std::max(wanted, (p.K + most - 1) / most), p.K), rows = Split::into(parts, P);
+  return parallel_for(p.N * chunks.parts * parts, e.resources.threads, [&](Extent task, int) {
+    const Extent part = task % parts, chunk = task / parts % chunks.parts, n = task / parts / chunks.parts;
+    const Extent k = chunks.begin(chunk), c = k / per_channel;
+    const Epilogue<T> epilogue = from_filter(e.epilogue, k);
+    DepthwiseRows<T> d{};
+    d.image = e.input + (n * p.C + c) * p.H * p.W;
+    d.H = p.H;
+    d.W = p.W;
+    d.filters = chunks.size(chunk);
+    d.per_channel = per_channel;
+    d.position = k % per_channel;
+    d.weights = reinterpret_cast<const T*>(e.packed) + k * p.taps();
+    d.chunk = chunk_of(p);
+    d.R = p.R;
+    d.S = p.S;
+    d.stride = p.stride_h;
+    d.dilation_h = p.dilation_h;
+    d.dilation_w = p.dilation_w;
+    d.pad_top = p.pad_top;
+    d.pad_left = p.pad_left;
+    d.first_row = rows.begin(part);
+    d.last_row = rows.begin(part + 1);
+    d.Q = Q;
+    d.out = e.output + (n * p.K + k) * P * Q;
+    d.plane = P * Q;
+    d.epilogue = &epilogue;
+    set.depthwise_rows(d);
+  });
+}
+
+template <class T>
+bool run_strips(const Execution<T>& e) {
+  const ConvProblem& p = e.problem;
+  const KernelSet<T>& set = kernel_set<T>(*e.resources.kernels);
+  const Strips<T> strips(p);
+  const Extent P = p.P(), Q = p.Q(), most = std::max<Extent>(1, (P + strips.blocks - 1) / strips.blocks);
+  auto* offset = reinterpret_cast<std::ptrdiff_t*>(e.workspace);
+  strip_offsets(p, strips.shape, 1, offset);
+  std::byte* slices = e.workspace + offsets_bytes(p.taps());
+  return parallel_for(p.N * p.C * strips.blocks, e.resources.threads, [&](Extent task, int thread) {
+    const Extent row = task % strips.blocks * most, rows = std::min(most, P - row), image = task / strips.blocks;
+    if (rows <= 0) return;
+    T* strip = reinterpret_cast<T*>(slices + strips.bytes() * std::size_t(thread));
+    copy_strip(p, strips.shape, e.input + image * p.H * p.W, 1, row, strips.shape.rows, 0, strip);
+    for (Extent i = 0; i < p.K_per_group(); ++i) {
+      const Extent plane = image * p.K_per_group() + i, k = plane % p.K;
+      const Epilogue<T> epilogue = from_filter(e.epilogue, k);
+      set.depthwise_strip({strip, strips.shape.row_step(p), offset, reinterpret_cast<const T*>(e.packed) + k * p.taps(), p.taps(),
+                           rows, Q, e.output + (plane * P + row) * Q, &epilogue});
+    }
+  });
+}
+
+template <class T>
+bool run(const Execution<T>& e) {
+  return in_place(e.problem) ? run_in_place(e) : run_strips(e);
+}
+
+}  // namespace
+
+extern const Algorithm depthwise;
+const Algorithm depthwise = {
+    .name = "depthwise",
+    .summary = "one filter per channel, rows of outputs in registers, the image read in place",
+    .rejects = rejects,
+    .variant = variant,
+    .cost = cost,
+    .packed_bytes = packed_bytes,
+    .workspace = workspace,
+    .f32 = {pack<float>, run<float>},
+    .f64 = {pack<double>, run<double>},
+};
+
+}  // namespace fastconv

@@ -1,0 +1,113 @@
+// Direct convolution from plain NCHW, without im2col. A thread copies the strip of the image that a few output rows look at,
+// padding included, and runs the register tiles over it: a tap is an offset into the strip.
+//
+// Channel lanes for most layers. Pixel lanes where the sum behind an output is short (first layers: C <= 4) or the filters
+// fill vectors badly.
+#include "algorithms/lanes.hpp"
+#include "gemm/padded_strip.hpp"
+
+namespace fastconv {
+namespace {
+
+Extent one_row(const ConvProblem& p) { return p.Q(); }
+using Choice = Lanes<one_row>;
+
+template <class T>
+struct Blocking {
+  bool channel_lanes;
+  StripShape strip;
+  Extent row_blocks, column_blocks, parts_of_filters, unit;
+  std::size_t strip_bytes, sums_bytes;
+
+  Blocking(const ConvProblem& p, const Resources& r) {
+    const KernelSet<T>& set = kernel_set<T>(*r.kernels);
+    const Extent P = p.P(), Q = p.Q(), C = p.C_per_group();
+    const auto fits = [&](Extent rows, Extent columns) {
+      return std::size_t(strip_shape(p, rows, columns).values(C)) * sizeof(T) <= l2_share;
+    };
+    channel_lanes = Choice::are_channels(p, set);
+    unit = channel_lanes ? channel_panel(set) : set.pixel_rows;
+
+    // Whole rows if one of them fits the cache, halves of rows until it does; then as many rows as fit, as long as the
+    // pixels of a strip are few enough for its sums to stay in L2 too, and the strips enough for all threads.
+    Extent columns = Q;
+    while (columns > 4 * set.lanes && !fits(1, columns)) columns = (columns + 1) / 2;
+    column_blocks = (Q + columns - 1) / columns;
+    const Extent wanted = r.threads > 1 ? (4 * Extent{r.threads} - 1) / (p.N * p.groups * column_blocks) + 1 : 1;
+    const Extent most = std::clamp<Extent>(512 / columns, 1, std::max<Extent>(1, P / wanted));
+    Extent rows = 1;
+    while (rows < most && fits(rows + 1, columns)) ++rows;
+    row_blocks = (P + rows - 1) / rows;
+    rows = (P + row_blocks - 1) / row_blocks;  // even strips
+    row_blocks = (P + rows - 1) / rows;
+
+    strip = strip_shape(p, rows, columns);
+    parts_of_filters = filter_parts(p.K_per_group(), unit, p.N * p.groups * row_blocks * column_blocks, r.threads);
+    strip_bytes = bytes_of<T>(strip.values(C));
+    sums_bytes = channel_lanes ? bytes_of<T>(channel_sums(set, rows * columns)) : 0;
+  }
+};
+
+double cost(const ConvProblem& p, const Kernels& kernels) {
+  return estimate(flops_of(p), 0.97 * Choice::share(p, kernels), 2.0 * double(p.input_size()) * double(size_of(p.dtype)), p, kernels);
+}
+
+std::size_t workspace(const ConvProblem& p, const Resources& r) {
+  return with_type(p, [&](auto t) {
+    const Blocking<decltype(t)> b(p, r);
+    return offsets_bytes(p.taps()) + (b.strip_bytes + b.sums_bytes) * std::size_t(r.threads);
+  });
+}
+
+template <class T>
+bool run(const Execution<T>& e) {
+  const ConvProblem& p = e.problem;
+  const KernelSet<T>& set = kernel_set<T>(*e.resources.kernels);
+  const Blocking<T> b(p, e.resources);
+  const Extent C = p.C_per_group(), Kg = p.K_per_group(), P = p.P(), Q = p.Q();
+  const Extent packed_size = Choice::packed_group(p, set);
+  const T* weight = reinterpret_cast<const T*>(e.packed);
+  auto* offset = reinterpret_cast<std::ptrdiff_t*>(e.workspace);
+  strip_offsets(p, b.strip, C, offset);
+  std::byte* slices = e.workspace + offsets_bytes(p.taps());
+
+  const FilterParts filters(Kg, b.unit, b.parts_of_filters, !b.channel_lanes);
+  const Extent strips = b.row_blocks * b.column_blocks;
+  return parallel_for(p.N * p.groups * strips * filters.count, e.resources.threads, [&](Extent task, int thread) {
+    const Extent chunk = task % filters.count, block = task / filters.count % strips;
+    const Extent image_group = task / filters.count / strips, n = image_group / p.groups, g = image_group % p.groups;
+    const Extent row = block / b.column_blocks * b.strip.rows, rows = std::min(b.strip.rows, P - row);
+    const Extent column = block % b.column_blocks * b.strip.columns, columns = std::min(b.strip.columns, Q - column);
+    const Extent k = filters.begin(chunk);
+    std::byte* slice = slices + (b.strip_bytes + b.sums_bytes) * std::size_t(thread);
+    T* strip = reinterpret_cast<T*>(slice);
+    copy_strip(p, b.strip, e.input + image_group * C * p.H * p.W, C, row, rows, column, strip);
+
+    Product<T> product{set, weight + g * packed_size + k * p.taps(), filters.size(chunk), p.taps(), strip, offset,
+                       rows, b.strip.row_step(p), columns,
+                       e.output + ((n * p.K + g * Kg + k) * P + row) * Q + column, P * Q, Q,
+                       from_filter(e.epilogue, g * Kg + k)};
+    product.sums = reinterpret_cast<T*>(slice + b.strip_bytes);
+    if (b.channel_lanes)
+      multiply_channel_lanes(product);
+    else
+      multiply_pixel_lanes(product);
+  });
+}
+
+}  // namespace
+
+extern const Algorithm direct;
+const Algorithm direct = {
+    .name = "direct",
+    .summary = "register tiles over padded strips of the plain NCHW image, no im2col",
+    .rejects = accepts_all,
+    .variant = Choice::variant,
+    .cost = cost,
+    .packed_bytes = Choice::packed_bytes,
+    .workspace = workspace,
+    .f32 = {Choice::pack<float>, run<float>},
+    .f64 = {Choice::pack<double>, run<double>},
+};
+
+}  // namespace fastconv

@@ -1,0 +1,109 @@
+// 1x1 convolution: a product on the image itself. At stride 1 without padding nothing is copied; else the pixels that are
+// looked at are gathered, block by block.
+//
+// Pixels are lanes, except on maps whose pixels fill vectors badly (7x7: 77 %), where output channels are.
+#include "gemm/im2col_block.hpp"
+
+#include "algorithms/lanes.hpp"
+
+namespace fastconv {
+namespace {
+
+Extent all_pixels(const ConvProblem& p) { return p.P() * p.Q(); }
+using Choice = Lanes<all_pixels>;
+
+template <class T>
+struct Blocking {
+  bool in_place, channel_lanes;
+  Extent columns, blocks, ld, parts_of_filters, unit;
+  std::size_t block_bytes, sums_bytes;
+
+  Blocking(const ConvProblem& p, const Resources& r) {
+    const KernelSet<T>& set = kernel_set<T>(*r.kernels);
+    const Extent pixels = p.P() * p.Q(), C = p.C_per_group();
+    in_place = p.has_unit_stride() && !p.has_padding();
+    channel_lanes = Choice::are_channels(p, set);
+    // Pixel lanes walk the reduction in parts outside, channel lanes inside: so it is a part, or all C, that must fit.
+    const Extent held = channel_lanes || !in_place ? C : part_of<T>(C);
+    const Extent most = std::max<Extent>(64, Extent(l2_share / sizeof(T)) / held);
+    columns = pixel_block(pixels, channel_lanes ? std::min<Extent>(most, 512) : most, p.N * p.groups, r.threads);
+    blocks = (pixels + columns - 1) / columns;
+    ld = in_place ? p.H * p.W : odd_lines<T>(columns);
+    unit = channel_lanes ? channel_panel(set) : set.pixel_rows;
+    parts_of_filters = filter_parts(p.K_per_group(), unit, p.N * p.groups * blocks, r.threads);
+    block_bytes = in_place ? 0 : bytes_of<T>(C * ld);
+    sums_bytes = channel_lanes ? bytes_of<T>(channel_sums(set, columns)) : 0;
+  }
+};
+
+std::string rejects(const ConvProblem& p) {
+  if (p.R != 1 || p.S != 1) return "needs a 1x1 kernel, got " + std::to_string(p.R) + "x" + std::to_string(p.S);
+  return {};
+}
+
+double cost(const ConvProblem& p, const Kernels& kernels) {
+  const double gathered = p.has_unit_stride() && !p.has_padding() ? 0 : double(p.N * p.C * p.P() * p.Q());
+  return estimate(flops_of(p), 0.97 * Choice::share(p, kernels), gathered * double(size_of(p.dtype)) / 2, p, kernels);
+}
+
+std::size_t workspace(const ConvProblem& p, const Resources& r) {
+  return with_type(p, [&](auto t) {
+    const Blocking<decltype(t)> b(p, r);
+    return offsets_bytes(p.taps()) + (b.block_bytes + b.sums_bytes) * std::size_t(r.threads);
+  });
+}
+
+template <class T>
+bool run(const Execution<T>& e) {
+  const ConvProblem& p = e.problem;
+  const KernelSet<T>& set = kernel_set<T>(*e.resources.kernels);
+  const Blocking<T> b(p, e.resources);
+  const Extent C = p.C_per_group(), Kg = p.K_per_group(), pixels = p.P() * p.Q();
+  const Extent packed_size = Choice::packed_group(p, set);
+  const T* weight = reinterpret_cast<const T*>(e.packed);
+  auto* offset = reinterpret_cast<std::ptrdiff_t*>(e.workspace);
+  for (Extent c = 0; c < C; ++c) offset[c] = c * b.ld;
+  std::byte* slices = e.workspace + offsets_bytes(C);
+
+  const FilterParts filters(Kg, b.unit, b.parts_of_filters, !b.channel_lanes);
+  const Extent tasks = p.N * p.groups * b.blocks * filters.count;
+  return parallel_for(tasks, e.resources.threads, [&](Extent task, int thread) {
+    const Extent chunk = task % filters.count, block = task / filters.count % b.blocks;
+    const Extent image_group = task / filters.count / b.blocks, n = image_group / p.groups, g = image_group % p.groups;
+    const Extent first_pixel = block * b.columns, count = std::min(b.columns, pixels - first_pixel);
+    const Extent k = filters.begin(chunk);
+    std::byte* slice = slices + (b.block_bytes + b.sums_bytes) * std::size_t(thread);
+    const T* image = e.input + image_group * C * p.H * p.W;
+    const T* streamed = image + first_pixel;
+    if (!b.in_place) {
+      T* gathered = reinterpret_cast<T*>(slice);
+      pack_im2col_block(p, image, 0, C, first_pixel, count, gathered, b.ld);
+      streamed = gathered;
+    }
+    Product<T> product{set, weight + g * packed_size + k * C, filters.size(chunk), C, streamed, offset, 1, 0, count,
+                       e.output + (n * p.K + g * Kg + k) * pixels + first_pixel, pixels, pixels,
+                       from_filter(e.epilogue, g * Kg + k)};
+    product.sums = reinterpret_cast<T*>(slice + b.block_bytes);
+    if (b.channel_lanes)
+      multiply_channel_lanes(product);
+    else
+      multiply_pixel_lanes(product);
+  });
+}
+
+}  // namespace
+
+extern const Algorithm pointwise;
+const Algorithm pointwise = {
+    .name = "pointwise",
+    .summary = "1x1 as a product on the image itself, without a copy at stride 1",
+    .rejects = rejects,
+    .variant = Choice::variant,
+    .cost = cost,
+    .packed_bytes = Choice::packed_bytes,
+    .workspace = workspace,
+    .f32 = {Choice::pack<float>, run<float>},
+    .f64 = {Choice::pack<double>, run<double>},
+};
+
+}  // namespace fastconv

@@ -1,0 +1,38 @@
+// The library's own thread pool. OpenMP is not used: a second OpenMP runtime in one process is a known source of 2-4x
+// slowdowns, and GNU OpenMP does not survive fork().
+//
+// The caller takes part. Workers start at first use, spin for some tens of microseconds after a job and then sleep.
+// After fork() the child begins with an empty pool. If another caller holds the pool, the job runs inline on the
+// calling thread: concurrent callers are safe and never wait for one another.
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+
+namespace fastconv {
+
+// Asked now and then (about every 20 ms) on the calling thread while a job runs; true abandons the rest of the job, and
+// is not asked again in it. Set per calling thread, null for none; the bindings use it to let Ctrl-C through. The first
+// 20 ms count from setting it, so that a call made of many short jobs is asked too. The check must not fork.
+using InterruptCheck = bool (*)();
+void set_interrupt_check(InterruptCheck check);
+
+namespace detail {
+using TaskBody = void (*)(void* context, std::ptrdiff_t task, int thread);
+bool run_tasks(std::ptrdiff_t tasks, int threads, TaskBody body, void* context);
+}  // namespace detail
+
+// Calls body(task, thread) once for each task in [0, tasks), with thread in [0, threads) naming the workspace slice
+// that is the caller's alone meanwhile. Tasks must not depend on one another: which thread runs which is not fixed, and
+// results are the same bits for any number of threads only because a task's work does not depend on `thread`. A body
+// must not throw or fork; a parallel_for inside a body runs inline, as thread 0.
+// Returns false if the job was abandoned by the interrupt check: the output is then incomplete.
+template <class Body>
+bool parallel_for(std::ptrdiff_t tasks, int threads, Body&& body) {
+  using B = std::remove_reference_t<Body>;
+  return detail::run_tasks(
+      tasks, threads, [](void* context, std::ptrdiff_t task, int thread) { (*static_cast<B*>(context))(task, thread); },
+      const_cast<void*>(static_cast<const void*>(&body)));
+}
+
+}  // namespace fastconv

@@ -1,0 +1,57 @@
+#include "fastconv/problem.hpp"
+
+namespace fastconv {
+
+namespace {
+
+// a * b * ..., or false if it does not fit 2^62 (one bit spare for sums of two sizes).
+bool product_fits(std::initializer_list<Extent> factors) {
+  Extent product = 1;
+  for (Extent factor : factors)
+    if (__builtin_mul_overflow(product, factor, &product) || product > (Extent{1} << 62)) return false;
+  return true;
+}
+
+std::string expected(const char* name, Extent got, const char* what) {
+  return std::string(name) + ": got " + std::to_string(got) + ", expected " + what;
+}
+
+}  // namespace
+
+std::string invalid(const ConvProblem& p) {
+  constexpr Extent largest = Extent{1} << 40;  // of one extent, so that sums and products of two cannot overflow
+  const struct {
+    const char* name;
+    Extent value, least;
+  } extents[] = {
+      {"N", p.N, 0}, {"C", p.C, 1}, {"H", p.H, 1}, {"W", p.W, 1}, {"K", p.K, 1}, {"R", p.R, 1}, {"S", p.S, 1},
+      {"stride_h", p.stride_h, 1}, {"stride_w", p.stride_w, 1},
+      {"pad_top", p.pad_top, 0}, {"pad_bottom", p.pad_bottom, 0}, {"pad_left", p.pad_left, 0}, {"pad_right", p.pad_right, 0},
+      {"dilation_h", p.dilation_h, 1}, {"dilation_w", p.dilation_w, 1}, {"groups", p.groups, 1},
+  };
+  for (const auto& extent : extents) {
+    if (extent.value < extent.least) return expected(extent.name, extent.value, extent.least ? "at least 1" : "at least 0");
+    if (extent.value > largest) return expected(extent.name, extent.value, "at most 2^40");
+  }
+  if (p.C % p.groups) return expected("groups", p.groups, "a divisor of the channels C = ") + std::to_string(p.C);
+  if (p.K % p.groups) return expected("groups", p.groups, "a divisor of the filters K = ") + std::to_string(p.K);
+
+  if (!product_fits({p.dilation_h, p.R - 1}) || !product_fits({p.dilation_w, p.S - 1}))
+    return "dilation * kernel: expected a dilated kernel that fits 2^62 pixels";
+  const Extent window_h = p.dilation_h * (p.R - 1) + 1, window_w = p.dilation_w * (p.S - 1) + 1;
+  const Extent padded_h = p.H + p.pad_top + p.pad_bottom, padded_w = p.W + p.pad_left + p.pad_right;
+  if (window_h > padded_h || window_w > padded_w)
+    return "kernel: the dilated kernel covers " + std::to_string(window_h) + " x " + std::to_string(window_w) +
+           " pixels, expected at most the padded input's " + std::to_string(padded_h) + " x " + std::to_string(padded_w);
+
+  const Extent bytes = Extent(size_of(p.dtype));
+  const Extent images = p.N > 0 ? p.N : 1;
+  if (!product_fits({bytes, images, p.C, padded_h, padded_w})) return "input: expected a padded size that fits 2^62 bytes";
+  if (!product_fits({bytes, p.K, p.C_per_group(), p.R, p.S})) return "weight: expected a size that fits 2^62 bytes";
+  if (!product_fits({bytes, images, p.K, p.P(), p.Q()})) return "output: expected a size that fits 2^62 bytes";
+  if (!product_fits({2, images, p.K, p.P(), p.Q(), p.C_per_group(), p.R, p.S}))
+    return "problem: expected at most 2^61 multiply-adds";
+  return {};
+}
+
+}  // namespace fastconv

@@ -1,0 +1,135 @@
+#include "fastconv/plan.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+
+#include "base/aligned_buffer.hpp"
+#include "dispatch/workspace.hpp"
+#include "fastconv/threads.hpp"
+#include "kernels/kernels.hpp"
+
+namespace fastconv {
+
+namespace {
+
+template <class T>
+Epilogue<T> epilogue_of(const Activation& activation, const void* bias) {
+  const bool clip = activation.kind == ActivationKind::clip;
+  constexpr T infinity = std::numeric_limits<T>::infinity();
+  return {static_cast<const T*>(bias), clip ? T(activation.low) : -infinity, clip ? T(activation.high) : infinity,
+          activation.kind, T(clip ? 0 : activation.low)};
+}
+
+template <class T>
+const Implementation<T>& implementation(const Algorithm& algorithm) {
+  if constexpr (sizeof(T) == sizeof(float))
+    return algorithm.f32;
+  else
+    return algorithm.f64;
+}
+
+void pack(const Algorithm& algorithm, const ConvProblem& problem, const Kernels& kernels, const void* weight,
+          std::byte* packed) {
+  with_type(problem.dtype, [&](auto t) {
+    using T = decltype(t);
+    implementation<T>(algorithm).pack(problem, kernels, static_cast<const T*>(weight), packed);
+  });
+}
+
+bool run(const Algorithm& algorithm, const ConvProblem& problem, const Resources& resources, const Activation& activation,
+         const void* input, const std::byte* packed, const void* bias, void* output, std::byte* workspace) {
+  if (problem.N == 0) return true;
+  return with_type(problem.dtype, [&](auto t) {
+    using T = decltype(t);
+    return implementation<T>(algorithm).run({problem, resources, static_cast<const T*>(input), packed,
+                                             static_cast<T*>(output), workspace, epilogue_of<T>(activation, bias)});
+  });
+}
+
+// A problem this small is done before a second thread has woken (tens of microseconds).
+constexpr Extent inline_multiply_adds = 256 * 1024;
+
+Resources resources_for(const ConvProblem& problem, const Kernels& kernels) {
+  return {&kernels, problem.multiply_adds() <= inline_multiply_adds ? 1 : num_threads()};
+}
+
+void check(const ConvProblem& problem, const Algorithm& algorithm) {
+  std::string reason = invalid(problem);
+  if (!reason.empty()) throw std::invalid_argument(reason);
+  reason = algorithm.rejects(problem);
+  if (!reason.empty()) throw std::invalid_argument(std::string(algorithm.name) + " " + reason);
+}
+
+}  // namespace
+
+struct Plan::State {
+  ConvProblem problem;
+  const Algorithm* algorithm;
+  const Kernels* kernels;
+  Activation activation;
+  AlignedBuffer packed, bias;
+};
+
+Plan::Plan(const ConvProblem& problem, const Algorithm& algorithm, const void* weight, const void* bias,
+           const Activation& activation) {
+  check(problem, algorithm);
+  const Kernels& kernels = active_kernels();
+  state_ = std::make_unique<State>(State{problem, &algorithm, &kernels, activation, {}, {}});
+  state_->packed = AlignedBuffer(algorithm.packed_bytes(problem, kernels));
+  pack(algorithm, problem, kernels, weight, state_->packed.data());
+  if (bias) {
+    const std::size_t bytes = std::size_t(problem.K) * size_of(problem.dtype);
+    state_->bias = AlignedBuffer(bytes);
+    std::copy_n(static_cast<const std::byte*>(bias), bytes, state_->bias.data());
+  }
+}
+Plan::Plan(Plan&&) noexcept = default;
+Plan::~Plan() = default;
+
+bool Plan::run(const void* input, void* output) const {
+  const State& s = *state_;
+  const Resources resources = resources_for(s.problem, *s.kernels);
+  const Workspace workspace(s.algorithm->workspace(s.problem, resources));
+  return fastconv::run(*s.algorithm, s.problem, resources, s.activation, input, s.packed.data(), s.bias.data(), output,
+                       workspace.data());
+}
+
+const ConvProblem& Plan::problem() const { return state_->problem; }
+const Algorithm& Plan::algorithm() const { return *state_->algorithm; }
+const char* Plan::isa() const { return state_->kernels->isa; }
+std::size_t Plan::packed_bytes() const { return state_->packed.bytes(); }
+std::size_t Plan::workspace_bytes() const {
+  return state_->algorithm->workspace(state_->problem, resources_for(state_->problem, *state_->kernels));
+}
+
+bool run_once(const ConvProblem& problem, const Algorithm& algorithm, const Activation& activation, const void* input,
+              const void* weight, const void* bias, void* output) {
+  check(problem, algorithm);
+  const Kernels& kernels = active_kernels();
+  const Resources resources = resources_for(problem, kernels);
+  const std::size_t packed = round_up(algorithm.packed_bytes(problem, kernels), cache_line);
+  const Workspace workspace(packed + algorithm.workspace(problem, resources));
+  pack(algorithm, problem, kernels, weight, workspace.data());
+  return run(algorithm, problem, resources, activation, input, workspace.data(), bias, output, workspace.data() + packed);
+}
+
+std::size_t workspace_bytes(const Algorithm& algorithm, const ConvProblem& problem) {
+  return algorithm.workspace(problem, resources_for(problem, active_kernels()));
+}
+
+std::size_t packed_bytes(const Algorithm& algorithm, const ConvProblem& problem) {
+  return algorithm.packed_bytes(problem, active_kernels());
+}
+
+double cost(const Algorithm& algorithm, const ConvProblem& problem, bool prepared) {
+  const double microseconds = algorithm.cost(problem, active_kernels());
+  // Packing reads the weights and writes the packed ones, scattered: about 4 GB/s.
+  return prepared ? microseconds : microseconds + double(packed_bytes(algorithm, problem)) * 1e-3 / 4;
+}
+
+std::string variant(const Algorithm& algorithm, const ConvProblem& problem) {
+  return algorithm.variant ? algorithm.variant(problem, active_kernels()) : std::string();
+}
+
+}  // namespace fastconv

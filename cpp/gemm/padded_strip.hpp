@@ -1,0 +1,34 @@
+// A strip of the image that a few output rows look at, copied once with its zero padding, columns split by stride phase. In
+// it every tap is a fixed offset and neighbouring outputs are neighbours, whatever the stride, dilation and padding: the
+// copy is one image's worth, where im2col is R * S of them.
+#pragma once
+
+#include "fastconv/problem.hpp"
+
+namespace fastconv {
+
+struct StripShape {
+  Extent first_column, columns;  // output columns the strip serves
+  Extent rows;                   // output rows it serves, at most
+  bool rows_by_tap;              // input rows stored once per (r, p), because few of the rows between them are used
+  Extent input_rows;             // rows stored per channel
+  Extent phases;                 // columns of equal index modulo stride_w lie together
+  Extent phase_length, row_length;
+  Extent channel_stride;         // odd number of cache lines
+
+  Extent values(Extent channels) const { return channels * channel_stride; }
+  Extent row_step(const ConvProblem& p) const { return (rows_by_tap ? 1 : p.stride_h) * row_length; }
+};
+
+// For `rows` output rows of `columns` output columns.
+StripShape strip_shape(const ConvProblem& problem, Extent rows, Extent columns);
+
+// Offset of every (c, r, s), in the order of the weights: `steps` = channels * R * S values.
+void strip_offsets(const ConvProblem& problem, const StripShape& shape, Extent channels, std::ptrdiff_t* offset);
+
+// Fills the strip for output rows [first_row, first_row + rows) and columns from first_column on.
+template <class T>
+void copy_strip(const ConvProblem& problem, const StripShape& shape, const T* image, Extent channels, Extent first_row,
+                Extent rows, Extent first_column, T* strip);
+
+}  // namespace fastconv

@@ -1,0 +1,124 @@
+#include "gemm/product.hpp"
+
+namespace fastconv {
+
+namespace {
+
+// Vectors per pixel strip: more for thin panels (M <= 4), which need more sums to hide the FMA latency.
+template <class T>
+int strip_vectors(const KernelSet<T>& set, Extent rows) {
+  int vectors = 1;
+  for (int nv = 2; nv <= max_pixel_vectors; ++nv)
+    if (set.pixel_tile[0][rows][nv]) vectors = nv;
+  return vectors;
+}
+
+}  // namespace
+
+template <class T>
+void pack_pixel_lanes(const KernelSet<T>& set, const T* weight, Extent filters, Extent steps, T* packed) {
+  const Split panels(filters, set.pixel_rows);
+  for (Extent panel = 0; panel < panels.parts; ++panel) {
+    const Extent rows = panels.size(panel);
+    const T* from = weight + panels.begin(panel) * steps;
+    T* to = packed + panels.begin(panel) * steps;
+    for (Extent i = 0; i < steps; ++i)
+      for (Extent m = 0; m < rows; ++m) to[i * rows + m] = from[m * steps + i];
+  }
+}
+
+template <class T>
+void multiply_pixel_lanes(const Product<T>& p) {
+  const Extent L = p.set.lanes;
+  const Split panels(p.filters, p.set.pixel_rows);
+  const Extent last_step = p.last_step < 0 ? p.steps : p.last_step;
+  const Extent part = part_of<T>(p.steps);
+  for (Extent first = p.first_step; first < last_step; first += part) {
+    const Extent steps = first + part < last_step ? part : last_step - first;
+    for (Extent panel = 0; panel < panels.parts; ++panel) {
+      const Extent m = panels.size(panel), k = panels.begin(panel);
+      const Extent width = strip_vectors(p.set, m) * L;
+      Epilogue<T> epilogue = p.epilogue;
+      if (epilogue.bias) epilogue.bias += k;
+      Tile<T> tile{};
+      tile.steps = steps;
+      tile.packed = p.packed + k * p.steps + first * m;
+      tile.offset = p.offset + first;
+      tile.ld = p.out_ld;
+      tile.accumulate = first > 0;
+      tile.epilogue = first + steps == p.steps ? &epilogue : nullptr;
+      for (Extent row = 0; row < p.rows; ++row)
+        for (Extent column = 0; column < p.columns; column += width) {
+          const Extent pixels = p.columns - column < width ? p.columns - column : width;
+          const Extent vectors = (pixels + L - 1) / L;
+          tile.tail = int(pixels - (vectors - 1) * L);
+          tile.streamed = p.streamed + row * p.row_step + column;
+          tile.out = p.out + k * p.out_ld + row * p.out_row + column;
+          p.set.pixel_tile[tile.tail != L][m][vectors](tile);
+        }
+    }
+  }
+}
+
+template <class T>
+void pack_channel_lanes(const KernelSet<T>& set, const T* weight, Extent filters, Extent steps, T* packed) {
+  const Extent panel = channel_panel(set), padded = padded_filters(set, filters);
+  for (Extent k0 = 0; k0 < padded; k0 += panel) {
+    const Extent lanes = padded - k0 < panel ? padded - k0 : panel;
+    const Extent live = filters - k0 < lanes ? filters - k0 : lanes;
+    T* to = packed + k0 * steps;
+    // Sixteen steps at a time: their lines of `weight` stay in L1 while the filters are walked.
+    for (Extent i0 = 0; i0 < steps; i0 += 16) {
+      const Extent i1 = i0 + 16 < steps ? i0 + 16 : steps;
+      for (Extent k = 0; k < lanes; ++k)
+        for (Extent i = i0; i < i1; ++i) to[i * lanes + k] = k < live ? weight[(k0 + k) * steps + i] : T(0);
+    }
+  }
+}
+
+template <class T>
+void multiply_channel_lanes(const Product<T>& p) {
+  const KernelSet<T>& set = p.set;
+  const Extent panel = channel_panel(set), padded = padded_filters(set, p.filters);
+  const Extent part = part_of<T>(p.steps);
+  for (Extent k = 0; k < padded; k += panel) {
+    const Extent lanes = padded - k < panel ? padded - k : panel;
+    const Extent vectors = lanes / set.lanes;
+    Extent most = set.channel_pixels;  // a narrow last panel has registers for longer runs of pixels
+    while (most < max_channel_pixels && set.channel_tile[most + 1][vectors]) ++most;
+    const Split runs(p.columns, most);
+    Tile<T> tile{};
+    tile.ld = lanes;
+    for (Extent first = 0; first < p.steps; first += part) {
+      tile.steps = first + part < p.steps ? part : p.steps - first;
+      tile.packed = p.packed + k * p.steps + first * lanes;
+      tile.offset = p.offset + first;
+      tile.accumulate = first > 0;
+      for (Extent row = 0; row < p.rows; ++row)
+        for (Extent run = 0; run < runs.parts; ++run) {
+          tile.streamed = p.streamed + row * p.row_step + runs.begin(run);
+          tile.out = p.sums + (row * p.columns + runs.begin(run)) * lanes;
+          set.channel_tile[runs.size(run)][vectors](tile);
+        }
+    }
+    Epilogue<T> epilogue = p.epilogue;
+    if (epilogue.bias) epilogue.bias += k;
+    const Extent filters = p.filters - k < lanes ? p.filters - k : lanes;
+    // Whole rows of the output follow one another: one block then, without a tail per row.
+    const Extent blocks = p.columns == p.out_row ? 1 : p.rows;
+    for (Extent row = 0; row < blocks; ++row)
+      set.transpose_store({p.sums + row * p.columns * lanes, lanes, p.rows * p.columns / blocks, filters,
+                           p.out + k * p.out_ld + row * p.out_row, p.out_ld, &epilogue});
+  }
+}
+
+template void pack_pixel_lanes(const KernelSet<float>&, const float*, Extent, Extent, float*);
+template void pack_pixel_lanes(const KernelSet<double>&, const double*, Extent, Extent, double*);
+template void multiply_pixel_lanes(const Product<float>&);
+template void multiply_pixel_lanes(const Product<double>&);
+template void pack_channel_lanes(const KernelSet<float>&, const float*, Extent, Extent, float*);
+template void pack_channel_lanes(const KernelSet<double>&, const double*, Extent, Extent, double*);
+template void multiply_channel_lanes(const Product<float>&);
+template void multiply_channel_lanes(const Product<double>&);
+
+}  // namespace fastconv

@@ -1,0 +1,56 @@
+// An algorithm is a plain record. To add one: one file in algorithms/, one line in algorithms/registry.cpp.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "fastconv/problem.hpp"
+
+namespace fastconv {
+
+template <class T>
+struct Epilogue;
+struct Kernels;
+
+// What an algorithm may know beside the problem: they decide blocking and workspace, never the value of a result.
+struct Resources {
+  const Kernels* kernels;
+  int threads;
+};
+
+// One execution. Pointers are to whole tensors in NCHW (weights KCRS, already packed); nothing is null.
+template <class T>
+struct Execution {
+  const ConvProblem& problem;
+  Resources resources;
+  const T* input;
+  const std::byte* packed;
+  T* output;
+  std::byte* workspace;  // workspace(problem, resources) bytes, aligned to a cache line
+  Epilogue<T> epilogue;  // bias has K values, or is null
+};
+
+// `pack` brings weights into the algorithm's own order; `run` returns false if it was interrupted. run allocates nothing.
+template <class T>
+struct Implementation {
+  void (*pack)(const ConvProblem&, const Kernels&, const T* weight, std::byte* packed);
+  bool (*run)(const Execution<T>&);
+};
+
+struct Algorithm {
+  const char* name;
+  const char* summary;
+  std::string (*rejects)(const ConvProblem&);  // why not, or nothing
+  std::string (*variant)(const ConvProblem&, const Kernels&);  // the inner choice, if there is one; may be null
+  double (*cost)(const ConvProblem&, const Kernels&);          // estimated microseconds of one thread, weights packed
+  std::size_t (*packed_bytes)(const ConvProblem&, const Kernels&);
+  std::size_t (*workspace)(const ConvProblem&, const Resources&);  // exact bytes
+  Implementation<float> f32;
+  Implementation<double> f64;
+};
+
+std::span<const Algorithm* const> algorithms();
+const Algorithm* find_algorithm(const std::string& name);  // null if there is none
+
+}  // namespace fastconv

@@ -1,0 +1,47 @@
+// A problem, an algorithm, an ISA and packed weights: everything that is done once. Runs from any number of threads at a time.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "fastconv/algorithm.hpp"
+#include "fastconv/epilogue.hpp"
+#include "fastconv/problem.hpp"
+
+namespace fastconv {
+
+class Plan {
+ public:
+  // `weight` is KCRS; `bias` has K values or is null. Both are copied. Throws std::invalid_argument if the problem is invalid
+  // or the algorithm rejects it, std::bad_alloc if the packed weights do not fit in memory.
+  Plan(const ConvProblem& problem, const Algorithm& algorithm, const void* weight, const void* bias,
+       const Activation& activation);
+  Plan(Plan&&) noexcept;
+  ~Plan();
+
+  // `input` is NCHW, `output` NKPQ, neither overlapping the other. False if interrupted: the output is then incomplete.
+  bool run(const void* input, void* output) const;
+
+  const ConvProblem& problem() const;
+  const Algorithm& algorithm() const;
+  const char* isa() const;
+  std::size_t packed_bytes() const;
+  std::size_t workspace_bytes() const;  // of one call, with the present number of threads
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Packs, runs and forgets: for weights that are used once. The packed weights live in workspace.
+bool run_once(const ConvProblem& problem, const Algorithm& algorithm, const Activation& activation, const void* input,
+              const void* weight, const void* bias, void* output);
+
+// Scratch bytes of one call with the active ISA and the present number of threads, packed weights not included.
+std::size_t workspace_bytes(const Algorithm& algorithm, const ConvProblem& problem);
+std::size_t packed_bytes(const Algorithm& algorithm, const ConvProblem& problem);
+double cost(const Algorithm& algorithm, const ConvProblem& problem, bool prepared);
+std::string variant(const Algorithm& algorithm, const ConvProblem& problem);
+
+}  // namespace fastconv

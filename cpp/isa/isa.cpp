@@ -1,0 +1,95 @@
+// Which units were compiled, which of them this CPU runs, and which one is active. To add an ISA, add a row.
+#include "fastconv/isa.hpp"
+
+#include <atomic>
+#include <cstdlib>
+
+#include "base/cpu.hpp"
+#include "kernels/kernels.hpp"
+
+namespace fastconv {
+
+namespace scalar {
+extern const Kernels kernels;
+}
+#ifdef FASTCONV_HAVE_AVX2
+namespace avx2 {
+extern const Kernels kernels;
+}
+#endif
+#ifdef FASTCONV_HAVE_AVX512
+namespace avx512 {
+extern const Kernels kernels;
+}
+#endif
+
+namespace {
+
+struct Row {
+  const Kernels* kernels;
+  bool usable;
+};
+
+std::vector<Row> rows() {  // slowest first
+  return {
+      {&scalar::kernels, true},
+#ifdef FASTCONV_HAVE_AVX2
+      {&avx2::kernels, cpu_info().avx2},
+#endif
+#ifdef FASTCONV_HAVE_AVX512
+      {&avx512::kernels, cpu_info().avx512},
+#endif
+  };
+}
+
+const Kernels* find(const std::string& name) {
+  for (const Row& row : rows())
+    if (row.usable && name == row.kernels->isa) return row.kernels;
+  return nullptr;
+}
+
+// FASTCONV_ISA if it names one that runs here, else the best.
+const Kernels* initial() {
+  if (const char* wanted = std::getenv("FASTCONV_ISA"))
+    if (const Kernels* kernels = find(wanted)) return kernels;
+  const Kernels* best = nullptr;
+  for (const Row& row : rows())
+    if (row.usable) best = row.kernels;
+  return best;
+}
+
+std::atomic<const Kernels*>& active() {
+  static std::atomic<const Kernels*> kernels{initial()};
+  return kernels;
+}
+
+}  // namespace
+
+const Kernels& active_kernels() { return *active().load(std::memory_order_acquire); }
+const char* active_isa() { return active_kernels().isa; }
+
+std::vector<const char*> compiled_isas() {
+  std::vector<const char*> names;
+  for (const Row& row : rows()) names.push_back(row.kernels->isa);
+  return names;
+}
+
+std::vector<const char*> available_isas() {
+  std::vector<const char*> names;
+  for (const Row& row : rows())
+    if (row.usable) names.push_back(row.kernels->isa);
+  return names;
+}
+
+std::string set_isa(const std::string& name) {
+  const Kernels* kernels = find(name);
+  if (!kernels) {
+    std::string message = "isa: got '" + name + "', expected one this CPU runs:";
+    for (const char* available : available_isas()) message += std::string(" ") + available;
+    return message;
+  }
+  active().store(kernels, std::memory_order_release);
+  return {};
+}
+
+}  // namespace fastconv

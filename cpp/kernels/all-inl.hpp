@@ -1,0 +1,44 @@
+// Every kernel, and the table of them that this unit exports. Included once by each isa/*.cpp, after its Vec.
+#include "kernels/depthwise-inl.hpp"
+#include "kernels/measure-inl.hpp"
+#include "kernels/tile-inl.hpp"
+#include "kernels/transpose_store-inl.hpp"
+#include "kernels/winograd_input-inl.hpp"
+#include "kernels/winograd_output-inl.hpp"
+
+#define FASTCONV_STRING_OF(x) #x
+#define FASTCONV_STRING(x) FASTCONV_STRING_OF(x)
+
+namespace fastconv::FASTCONV_ISA {
+namespace {
+
+template <class T>
+constexpr KernelSet<T> kernel_set() {
+  KernelSet<T> set{};
+  set.lanes = Vec<T>::lanes;
+  set.nominal_gflops = nominal_gflops * 4 / sizeof(T);
+  set.pixel_rows = tile_pixel_rows;
+  set.pixel_vectors = tile_pixel_vectors;
+  put_pixel_tiles<T, 1, 1>(set);
+  set.channel_pixels = tile_channel_pixels;
+  set.channel_vectors = tile_channel_vectors;
+  put_channel_tiles<T, 1, 1>(set);
+  set.transpose_store = transpose_store<T>;
+  set.activate = activate<T>;
+  set.winograd_f2 = {winograd_input<T, 2>, winograd_output<T, 2>};
+  set.winograd_f4 = {winograd_input<T, 4>, winograd_output<T, 4>};
+  set.depthwise_rows = depthwise_rows<T>;
+  set.depthwise_strip = depthwise_strip<T>;
+  set.fma_rounds = fma_rounds<T>;
+  set.read = read<T>;
+  set.write = write<T>;
+  set.copy = copy<T>;
+  return set;
+}
+
+}  // namespace
+
+extern const Kernels kernels;
+constexpr Kernels kernels = {FASTCONV_STRING(FASTCONV_ISA), kernel_set<float>(), kernel_set<double>()};
+
+}  // namespace fastconv::FASTCONV_ISA

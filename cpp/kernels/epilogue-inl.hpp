@@ -1,0 +1,77 @@
+// Bias and activation on vectors that are about to be stored.
+#pragma once
+
+#include "kernels/vec.hpp"
+
+namespace fastconv::FASTCONV_ISA {
+namespace {
+
+// clip(v + bias, low, high). The bounds come first: max and min return their second operand for NaN, so NaN passes.
+template <class T>
+inline Vec<T> finish(Vec<T> v, Vec<T> bias, Vec<T> low, Vec<T> high) {
+  return min(high, max(low, add(v, bias)));
+}
+
+// e^x, relative error below 2 ulp on the range that activations need (the argument is clamped to where e^x is normal).
+// Cody-Waite reduction x = n ln2 + r, then e^r by its Taylor polynomial: |r| <= 0.35, so degree 7 leaves 5e-9 and
+// degree 13 leaves 4e-18.
+template <class T>
+inline Vec<T> exp(Vec<T> x) {
+  using V = Vec<T>;
+  constexpr bool single = sizeof(T) == 4;
+  constexpr T bound = single ? T(87) : T(708);
+  x = max(V::broadcast(-bound), min(V::broadcast(bound), x));
+  const V n = round(mul(x, V::broadcast(T(1.4426950408889634074))));
+  V r = fnma(n, V::broadcast(single ? T(0.693359375) : T(0x1.62e42fee00000p-1)), x);
+  r = fnma(n, V::broadcast(single ? T(-2.12194440e-4) : T(0x1.a39ef35793c76p-33)), r);
+  constexpr int degree = single ? 7 : 13;
+  constexpr double inverse_factorial[] = {1., 1., 1. / 2, 1. / 6, 1. / 24, 1. / 120, 1. / 720, 1. / 5040, 1. / 40320,
+                                          1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800.};
+  V p = V::broadcast(T(inverse_factorial[degree]));
+  for (int i = degree - 1; i >= 0; --i) p = fma(p, r, V::broadcast(T(inverse_factorial[i])));
+  return scale2(p, n);
+}
+
+template <class T>
+inline Vec<T> sigmoid(Vec<T> x) {
+  const Vec<T> one = Vec<T>::broadcast(T(1));
+  return div(one, add(one, exp(sub(Vec<T>::zero(), x))));
+}
+
+template <class T>
+inline Vec<T> activated(Vec<T> x, ActivationKind kind, Vec<T> slope) {
+  using V = Vec<T>;
+  const V zero = V::zero();
+  switch (kind) {
+    case ActivationKind::leaky_relu: return fma(slope, min(zero, x), max(zero, x));
+    case ActivationKind::hardswish: {
+      const V gate = min(V::broadcast(T(6)), max(zero, add(x, V::broadcast(T(3)))));
+      return mul(mul(x, gate), V::broadcast(T(1.0 / 6.0)));
+    }
+    case ActivationKind::sigmoid: return sigmoid(x);
+    case ActivationKind::silu: return mul(x, sigmoid(x));
+    case ActivationKind::tanh: {
+      // 2 sigmoid(2x) - 1 cancels near zero; there the odd Taylor terms are exact enough (|x| < 0.1: next term 6e-13 x).
+      const V t = sub(mul(V::broadcast(T(2)), sigmoid(add(x, x))), V::broadcast(T(1)));
+      return t;
+    }
+    case ActivationKind::clip: break;
+  }
+  return x;
+}
+
+// In place over values just stored. Not inlined: a call here must not make tile kernels save their sums.
+template <class T>
+__attribute__((noinline)) void activate(T* values, ptrdiff_t count, ActivationKind kind, T slope) {
+  using V = Vec<T>;
+  const V s = V::broadcast(slope);
+  ptrdiff_t i = 0;
+  for (; i + V::lanes <= count; i += V::lanes) activated(V::load(values + i), kind, s).store(values + i);
+  if (i < count) {
+    const auto live = V::first(int(count - i));
+    activated(V::load(values + i, live), kind, s).store(values + i, live);
+  }
+}
+
+}  // namespace
+}  // namespace fastconv::FASTCONV_ISA

@@ -1,0 +1,156 @@
+// The one table that each isa/ file exports: pointers to its kernels, for each element type. Plain data only: this header
+// is read by units compiled for different instruction sets, so it must not define an inline function.
+#pragma once
+
+#include <stddef.h>
+
+#include "fastconv/epilogue.hpp"
+
+namespace fastconv {
+
+// What a kernel does with finished sums. Bounds are always applied: infinite ones cost two instructions and no branch.
+template <class T>
+struct Epilogue {
+  const T* bias;  // one value per filter, or null
+  T low, high;
+  ActivationKind kind;
+  T slope;
+};
+
+// One register tile of a matrix product. The reduction's step i reads row i of `packed`, and the row of the other operand
+// that starts at streamed + offset[i]. The list of offsets is what lets one microkernel serve an image in place (channel
+// strides), a padded strip (channel, tap) and a packed panel alike; it costs one scalar load per step.
+// (The idea of an indirection per row: Dukhan, arXiv:1907.02129.)
+template <class T>
+struct Tile {
+  ptrdiff_t steps;         // length of the reduction
+  const T* packed;         // weights: rows of m (pixel lanes) or nv * lanes (channel lanes) values
+  const T* streamed;       // the other operand
+  const ptrdiff_t* offset;
+  T* out;                  // row i begins at out + i * ld
+  ptrdiff_t ld;
+  int tail;                // pixel lanes: valid lanes of the last vector, 1 .. lanes
+  bool accumulate;         // start from what `out` holds, not from zero
+  const Epilogue<T>* epilogue;  // pixel lanes: null while more of the reduction is to come; bias points at row 0's value
+};
+
+template <class T>
+using TileKernel = void (*)(const Tile<T>&);
+
+// A block of `rows` x `columns` values, rows being pixels and columns channels, stored channel by channel.
+template <class T>
+struct TransposeStore {
+  const T* from;  // from[pixel * from_ld + channel], from_ld a multiple of the lanes, all lanes readable
+  ptrdiff_t from_ld;
+  ptrdiff_t pixels, channels;
+  T* to;          // to[channel * to_ld + pixel]
+  ptrdiff_t to_ld;
+  const Epilogue<T>* epilogue;  // bias points at channel 0's value
+};
+
+// Winograd F(m x m, 3 x 3), tiles of m + 2: the points are 0, +-1, infinity for m = 2 and 0, +-a, +-b, infinity for m = 4. With
+// these a and b the error is half (rms) to a fifth (largest) of that with 1 and 2, for 1-2 % of the time. Weights are transformed with the same ones.
+inline constexpr double winograd_a = 0.625, winograd_b = 1.5;
+
+// One channel's tiles, B^T d B, tile = tile_row * tile_columns + tile_column. See winograd_input-inl.hpp.
+template <class T>
+struct WinogradInput {
+  const T* image;           // the channel's plane, H x W; zero outside
+  ptrdiff_t H, W;
+  ptrdiff_t row, column;    // image coordinates of the first tile's corner: -pad_top, -pad_left at the border
+  ptrdiff_t tile_rows, tile_columns;
+  T* to;                    // to[xi * plane + tile], xi = i * (m + 2) + j; whole vectors of tiles are written
+  ptrdiff_t plane;
+  T* scratch;               // 2 (m + 2) rows
+  ptrdiff_t scratch_ld;     // of at least m * (tiles in whole vectors) + 2 vectors of values
+};
+
+// A block of tiles of several channels, A^T m A, then stored with bias and activation. See winograd_output-inl.hpp.
+template <class T>
+struct WinogradOutput {
+  const T* from;            // from[xi * plane + tile * from_ld + channel]; whole vectors of channels are read
+  ptrdiff_t plane, from_ld;
+  ptrdiff_t tile_rows, tile_columns, channels;
+  T* to;                    // the first channel's output at the first tile
+  ptrdiff_t to_ld, row_ld;  // from one channel's, and one row's, output to the next's: P * Q, Q
+  ptrdiff_t rows, columns;  // outputs that exist from `to` on, at most m * tile_rows and m * tile_columns
+  const Epilogue<T>* epilogue;  // bias points at channel 0's value
+};
+
+template <class T>
+struct WinogradKernels {
+  void (*input)(const WinogradInput<T>&);
+  void (*output)(const WinogradOutput<T>&);
+};
+
+// Output rows of consecutive depthwise filters: see depthwise-inl.hpp. Row i, column j of a filter's plane is the sum over
+// (r, s) of weight[r][s] * image[i * stride + r * dilation_h - pad_top][j * stride + s * dilation_w - pad_left].
+template <class T>
+struct DepthwiseRows {
+  const T* image;           // the first filter's channel, H x W
+  ptrdiff_t H, W;           // image, Q and pads below 2^30
+  ptrdiff_t filters;        // whose channels and outputs follow one another,
+  ptrdiff_t per_channel;    // this many filters to a channel
+  ptrdiff_t position;       // of the first filter among its channel's
+  const T* weights;         // R * S per filter, in the order of visit_taps in algorithms/depthwise.cpp
+  int chunk;                // rows of taps whose weights are held at once: depthwise_chunk(R)
+  ptrdiff_t R, S;
+  ptrdiff_t stride;         // 1, or 2 with unit dilation and R == chunk
+  ptrdiff_t dilation_h, dilation_w, pad_top, pad_left;
+  ptrdiff_t first_row, last_row, Q;
+  T* out;                   // first filter's plane, P x Q
+  ptrdiff_t plane;          // P * Q
+  const Epilogue<T>* epilogue;  // bias points at the first filter's value
+};
+
+// The same from a padded strip with phases split (gemm/padded_strip.hpp), one filter: any stride and dilation.
+template <class T>
+struct DepthwiseStrip {
+  const T* strip;           // depthwise_strip_rows rows at least
+  ptrdiff_t row_step;       // from one output row's first tap to the next's
+  const ptrdiff_t* offset;  // of each tap
+  const T* weights;
+  ptrdiff_t taps;
+  ptrdiff_t rows, columns;
+  T* out;                   // rows of `columns` values follow one another
+  const Epilogue<T>* epilogue;
+};
+
+inline constexpr int depthwise_strip_rows = 4;
+
+inline constexpr int max_pixel_rows = 14, max_pixel_vectors = 6;
+inline constexpr int max_channel_pixels = 28, max_channel_vectors = 4;
+
+template <class T>
+struct KernelSet {
+  int lanes;
+  double nominal_gflops;  // of one thread, for cost estimates: only ratios matter
+
+  // C[m][n vectors] with pixels as lanes; [masked tail][m][nv]. Null where the registers do not hold the tile.
+  int pixel_rows, pixel_vectors;  // the largest tile: its rows and vectors
+  TileKernel<T> pixel_tile[2][max_pixel_rows + 1][max_pixel_vectors + 1];
+
+  // C[px][nv vectors] with channels as lanes; [px][nv]. No tail: weights and `out` are padded to whole vectors.
+  int channel_pixels, channel_vectors;
+  TileKernel<T> channel_tile[max_channel_pixels + 1][max_channel_vectors + 1];
+
+  void (*transpose_store)(const TransposeStore<T>&);
+  void (*activate)(T* values, ptrdiff_t count, ActivationKind kind, T slope);
+  void (*depthwise_rows)(const DepthwiseRows<T>&);
+  void (*depthwise_strip)(const DepthwiseStrip<T>&);
+  WinogradKernels<T> winograd_f2, winograd_f4;
+
+  // Measurement: `rounds` times a fixed number of independent FMAs, returning flops done; sums, fills or copies n values.
+  double (*fma_rounds)(ptrdiff_t rounds);
+  T (*read)(const T* from, ptrdiff_t n);
+  void (*write)(T* to, ptrdiff_t n);
+  void (*copy)(T* to, const T* from, ptrdiff_t n);
+};
+
+struct Kernels {
+  const char* isa;
+  KernelSet<float> f32;
+  KernelSet<double> f64;
+};
+
+}  // namespace fastconv

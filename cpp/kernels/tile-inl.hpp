@@ -1,0 +1,123 @@
+// The two microkernels behind every dense algorithm: one register tile of a matrix product, reduction rows by offset list.
+//
+// pixel_tile    pixels are lanes, weights are broadcast.  out[m][pixel], so NCHW images go in and out as they are.
+// channel_tile  output channels are lanes, pixels are broadcast.  out[pixel][channel]: small maps waste no lanes.
+//
+// Both are written so that GCC keeps every sum in a register (a test reads the disassembly): arrays of constant size,
+// loops of constant length, one base pointer each for weights, image and output.
+#pragma once
+
+#include "kernels/epilogue-inl.hpp"
+
+namespace fastconv::FASTCONV_ISA {
+namespace {
+
+template <class T, int M, int NV, bool Tail>
+void pixel_tile(const Tile<T>& tile) {
+  using V = Vec<T>;
+  constexpr int L = V::lanes;
+  const auto live = V::first(Tail ? tile.tail : L);
+  V sum[M][NV];
+#pragma GCC unroll 32
+  for (int m = 0; m < M; ++m)
+#pragma GCC unroll 8
+    for (int j = 0; j < NV; ++j) sum[m][j] = V::zero();
+
+  const T* weight = tile.packed;
+  const ptrdiff_t* offset = tile.offset;
+  for (const ptrdiff_t* end = offset + tile.steps; offset != end; ++offset, weight += M) {
+    const T* pixel = tile.streamed + *offset;
+    V p[NV];
+#pragma GCC unroll 8
+    for (int j = 0; j < NV; ++j) p[j] = Tail && j == NV - 1 ? V::load(pixel + j * L, live) : V::load(pixel + j * L);
+#pragma GCC unroll 32
+    for (int m = 0; m < M; ++m) {
+      const V w = V::broadcast(weight[m]);
+#pragma GCC unroll 8
+      for (int j = 0; j < NV; ++j) sum[m][j] = fma(w, p[j], sum[m][j]);
+    }
+  }
+
+  T* out = tile.out;
+  const Epilogue<T>* epilogue = tile.epilogue;
+  const bool accumulate = tile.accumulate;
+  const V low = epilogue ? V::broadcast(epilogue->low) : V::zero();
+  const V high = epilogue ? V::broadcast(epilogue->high) : V::zero();
+#pragma GCC unroll 32
+  for (int m = 0; m < M; ++m, out += tile.ld) {
+    const V bias = epilogue && epilogue->bias ? V::broadcast(epilogue->bias[m]) : V::zero();
+#pragma GCC unroll 8
+    for (int j = 0; j < NV; ++j) {
+      T* to = out + j * L;
+      const bool masked = Tail && j == NV - 1;
+      V v = sum[m][j];
+      if (accumulate) v = add(v, masked ? V::load(to, live) : V::load(to));
+      if (epilogue) v = finish(v, bias, low, high);
+      if (masked)
+        v.store(to, live);
+      else
+        v.store(to);
+    }
+  }
+  if (epilogue && epilogue->kind != ActivationKind::clip)
+    for (int m = 0; m < M; ++m)
+      activate(tile.out + m * tile.ld, (NV - 1) * L + (Tail ? tile.tail : L), epilogue->kind, epilogue->slope);
+}
+
+template <class T, int PX, int NV>
+void channel_tile(const Tile<T>& tile) {
+  using V = Vec<T>;
+  constexpr int L = V::lanes;
+  V sum[PX][NV];
+#pragma GCC unroll 32
+  for (int p = 0; p < PX; ++p)
+#pragma GCC unroll 8
+    for (int j = 0; j < NV; ++j) sum[p][j] = tile.accumulate ? V::load(tile.out + p * tile.ld + j * L) : V::zero();
+
+  const T* weight = tile.packed;
+  const ptrdiff_t* offset = tile.offset;
+  for (const ptrdiff_t* end = offset + tile.steps; offset != end; ++offset, weight += NV * L) {
+    const T* pixel = tile.streamed + *offset;
+    V w[NV];
+#pragma GCC unroll 8
+    for (int j = 0; j < NV; ++j) w[j] = V::load(weight + j * L);
+#pragma GCC unroll 32
+    for (int p = 0; p < PX; ++p) {
+      const V x = V::broadcast(pixel[p]);
+#pragma GCC unroll 8
+      for (int j = 0; j < NV; ++j) sum[p][j] = fma(x, w[j], sum[p][j]);
+    }
+  }
+
+#pragma GCC unroll 32
+  for (int p = 0; p < PX; ++p)
+#pragma GCC unroll 8
+    for (int j = 0; j < NV; ++j) sum[p][j].store(tile.out + p * tile.ld + j * L);
+}
+
+// Tiles that the registers hold: sums, the vectors of one operand, one broadcast; for masked tails on AVX2 the mask too.
+constexpr bool fits(int rows, int vectors) { return rows * vectors + vectors + 1 <= vector_registers; }
+
+template <class T, int M, int NV>
+constexpr void put_pixel_tiles(KernelSet<T>& set) {
+  if constexpr (fits(M, NV) && (NV <= tile_pixel_vectors || M <= 4)) {
+    set.pixel_tile[0][M][NV] = pixel_tile<T, M, NV, false>;
+    set.pixel_tile[1][M][NV] = pixel_tile<T, M, NV, true>;
+  }
+  if constexpr (NV < max_pixel_vectors)
+    put_pixel_tiles<T, M, NV + 1>(set);
+  else if constexpr (M < max_pixel_rows)
+    put_pixel_tiles<T, M + 1, 1>(set);
+}
+
+template <class T, int PX, int NV>
+constexpr void put_channel_tiles(KernelSet<T>& set) {
+  if constexpr (fits(PX, NV)) set.channel_tile[PX][NV] = channel_tile<T, PX, NV>;
+  if constexpr (NV < max_channel_vectors)
+    put_channel_tiles<T, PX, (NV == 1 ? 2 : 4)>(set);
+  else if constexpr (PX < max_channel_pixels)
+    put_channel_tiles<T, PX + 1, 1>(set);
+}
+
+}  // namespace
+}  // namespace fastconv::FASTCONV_ISA

@@ -1,0 +1,51 @@
+"""Fast exact convolution for NumPy arrays on CPUs: several algorithms behind one :func:`conv2d`.
+
+>>> import fastconv, numpy as np
+>>> x = np.ones((1, 3, 32, 32), np.float32)
+>>> w = np.ones((8, 3, 3, 3), np.float32)
+>>> fastconv.conv2d(x, w, padding=1).shape
+(1, 8, 32, 32)
+"""
+
+from fastconv._core import Problem, build_info
+from fastconv.conv import Conv2d, conv2d
+from fastconv.dense import ConstraintError, DenseStructure, dense_matrix, dense_structure, kernel_from_dense
+from fastconv.introspection import (
+    AlgorithmReport,
+    Explanation,
+    algorithms,
+    conv_output_shape,
+    explain,
+    rejects,
+    show_config,
+    summary,
+)
+from fastconv.isa import available_isas, use_isa
+from fastconv.threads import get_num_threads, num_threads, set_num_threads
+
+__version__ = build_info()["version"]
+
+__all__ = [
+    "AlgorithmReport",
+    "ConstraintError",
+    "Conv2d",
+    "DenseStructure",
+    "Explanation",
+    "Problem",
+    "__version__",
+    "algorithms",
+    "available_isas",
+    "conv2d",
+    "conv_output_shape",
+    "dense_matrix",
+    "dense_structure",
+    "explain",
+    "get_num_threads",
+    "kernel_from_dense",
+    "num_threads",
+    "rejects",
+    "set_num_threads",
+    "show_config",
+    "summary",
+    "use_isa",
+]

@@ -1,0 +1,229 @@
+"""The compiled core, as Python sees it. Arguments are checked here only as far as memory safety needs:
+messages that name the user's own arguments come from :mod:`fastconv.arguments`."""
+
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+_Array = npt.NDArray[np.floating[Any]]
+_Activation = tuple[str, float, float]
+
+@final
+class Problem:
+    """One convolution layer: extents, geometry and dtype. Immutable, comparable, hashable, picklable.
+
+    Letters: N images, C channels, H x W image, K filters, R x S kernel, P x Q output (derived).
+    Raises ValueError if the extents make no layer, or if a size overflows 63 bits of bytes.
+    """
+
+    def __init__(
+        self,
+        dtype: str,
+        N: int,
+        C: int,
+        H: int,
+        W: int,
+        K: int,
+        R: int,
+        S: int,
+        stride_h: int = 1,
+        stride_w: int = 1,
+        pad_top: int = 0,
+        pad_bottom: int = 0,
+        pad_left: int = 0,
+        pad_right: int = 0,
+        dilation_h: int = 1,
+        dilation_w: int = 1,
+        groups: int = 1,
+    ) -> None: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def N(self) -> int: ...
+    @property
+    def C(self) -> int: ...
+    @property
+    def H(self) -> int: ...
+    @property
+    def W(self) -> int: ...
+    @property
+    def K(self) -> int: ...
+    @property
+    def R(self) -> int: ...
+    @property
+    def S(self) -> int: ...
+    @property
+    def P(self) -> int: ...
+    @property
+    def Q(self) -> int: ...
+    @property
+    def stride_h(self) -> int: ...
+    @property
+    def stride_w(self) -> int: ...
+    @property
+    def pad_top(self) -> int: ...
+    @property
+    def pad_bottom(self) -> int: ...
+    @property
+    def pad_left(self) -> int: ...
+    @property
+    def pad_right(self) -> int: ...
+    @property
+    def dilation_h(self) -> int: ...
+    @property
+    def dilation_w(self) -> int: ...
+    @property
+    def groups(self) -> int: ...
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]: ...
+    @property
+    def weight_shape(self) -> tuple[int, int, int, int]: ...
+    @property
+    def output_shape(self) -> tuple[int, int, int, int]: ...
+    @property
+    def multiply_adds(self) -> int:
+        """N*K*(C/groups)*R*S*P*Q, padded taps included."""
+    @property
+    def input_bytes(self) -> int: ...
+    @property
+    def weight_bytes(self) -> int: ...
+    @property
+    def output_bytes(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __eq__(self, other: object) -> bool: ...
+
+@final
+class Plan:
+    """A problem, an algorithm, an ISA and packed weights: everything that is done once.
+
+    activation: None or (kind, a, b), kind one of "clip" (a <= y <= b), "leaky_relu" (slope a),
+    "hardswish", "sigmoid", "silu", "tanh".
+    Raises ValueError if the algorithm rejects the problem.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        algorithm: str,
+        weight: _Array,
+        bias: _Array | None = None,
+        activation: _Activation | None = None,
+    ) -> None: ...
+    def __call__(self, x: _Array, out: _Array | None = None) -> _Array:
+        """x, out: C-contiguous, aligned, of the problem's exact shape and dtype; else ValueError/TypeError."""
+    @property
+    def problem(self) -> Problem: ...
+    @property
+    def algorithm(self) -> str: ...
+    @property
+    def isa(self) -> str: ...
+    @property
+    def packed_bytes(self) -> int: ...
+    @property
+    def workspace_bytes(self) -> int:
+        """Scratch memory of one call with the present number of threads."""
+
+# --- the registry -------------------------------------------------------------------------------------------
+def algorithms() -> tuple[str, ...]: ...
+def summary(algorithm: str) -> str: ...
+def rejects(algorithm: str, problem: Problem) -> str | None:
+    """Why the algorithm does not accept the problem, or None."""
+
+def variant(algorithm: str, problem: Problem) -> str:
+    """The inner choice an algorithm makes for a problem, e.g. "F(4x4,3x3)" or "channel lanes"; "" if it has none."""
+
+def cost(algorithm: str, problem: Problem, prepared: bool = True) -> float:
+    """Estimated microseconds with the present ISA and threads; prepared=False adds packing the weights."""
+
+def packed_bytes(algorithm: str, problem: Problem) -> int:
+    """Bytes of the weights in the algorithm's own order."""
+
+def workspace_bytes(algorithm: str, problem: Problem) -> int:
+    """Exact scratch bytes of one call with the present ISA and number of threads, packed weights not included."""
+
+# --- the remembered call ------------------------------------------------------------------------------------
+def conv2d(
+    input: object,
+    weight: object,
+    bias: object,
+    stride: object,
+    padding: object,
+    dilation: object,
+    groups: object,
+    algorithm: object,
+    layout: object,
+    activation: object,
+    out: object,
+    workspace_limit: object,
+    /,
+) -> Any:
+    """Run a call like one that was remembered, or return NotImplemented. Never raises for bad arguments."""
+
+def remember(
+    problem: Problem,
+    chosen: str,
+    spec: _Activation | None,
+    input: object,
+    weight: object,
+    bias: object,
+    stride: object,
+    padding: object,
+    dilation: object,
+    groups: object,
+    algorithm: object,
+    layout: object,
+    activation: object,
+    workspace_limit: object,
+    /,
+) -> None:
+    """From now on, calls with these arguments run `chosen`. Arguments that make no key are ignored."""
+
+def run_once(
+    problem: Problem,
+    algorithm: str,
+    activation: _Activation | None,
+    x: _Array,
+    weight: _Array,
+    bias: _Array | None,
+    out: _Array | None,
+    /,
+) -> _Array:
+    """Pack the weights, run, forget the weights."""
+
+def forget() -> None:
+    """Empty the memory of remembered calls."""
+
+def remembered() -> int: ...
+
+# --- machine, ISA, threads ----------------------------------------------------------------------------------
+def available_isas() -> tuple[str, ...]:
+    """Those compiled in that this CPU and operating system can run, best last: e.g. ("scalar", "avx2", "avx512")."""
+
+def compiled_isas() -> tuple[str, ...]: ...
+def get_isa() -> str: ...
+def set_isa(name: str) -> None:
+    """ValueError if the name is unknown or the CPU cannot run it."""
+
+def get_num_threads() -> int: ...
+def set_num_threads(n: int) -> None:
+    """1 <= n <= 256."""
+
+def default_num_threads() -> int:
+    """From FASTCONV_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs this process may use (affinity, cgroup quota)."""
+
+def cpu_info() -> dict[str, Any]:
+    """"vendor", "brand", "features" (list), "l1d_bytes", "l2_bytes", "l3_bytes", "usable_cpus"."""
+
+def build_info() -> dict[str, str]:
+    """"version", "compiler", "build_type"."""
+
+# --- measurement --------------------------------------------------------------------------------------------
+def gemm(a: _Array, b: _Array, /) -> _Array:
+    """a @ b by the core's own GEMM, packing of both operands included. 2-D, C-contiguous, one dtype."""
+
+def fma_peak(dtype: str, seconds: float, /) -> float:
+    """GFLOP/s of independent FMAs in registers, with the present ISA and threads; best interval of a run of `seconds`."""
+
+def bandwidth(kind: str, bytes: int, seconds: float, /) -> float:
+    """GB/s over `bytes` per thread; kind "read", "write" or "copy" (bytes read plus bytes written)."""

@@ -1,0 +1,79 @@
+"""From the arrays a user passes to those the core takes; messages as in :mod:`fastconv.arguments`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastconv.arguments import DTYPES, Array, Shape
+
+
+def _is_viewable(value: object) -> bool:
+    """Whether NumPy can make an array of it without going through its items."""
+    if any(hasattr(value, a) for a in ("__array_interface__", "__array_struct__", "__array__")):
+        return True
+    try:
+        memoryview(value)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True
+
+
+def as_array(value: object, name: str, dtype: str | None = None, whose: str = "") -> Array:
+    """A float32 or float64 array, of any strides and byte order, not copied; of `dtype`, that of `whose`, if given.
+
+    Lists are refused: their dtype would be a guess. So are masked arrays, since the mask would be lost.
+    """
+    if not isinstance(value, np.ndarray):
+        if not _is_viewable(value):
+            raise TypeError(f"{name}: expected a NumPy array, got {type(value).__name__}")
+        value = np.asarray(value)
+    elif type(value) is not np.ndarray:
+        if isinstance(value, np.ma.MaskedArray):
+            raise TypeError(f"{name}: expected an array without a mask, got a masked array; fill it first")
+        value = value.view(np.ndarray)
+    if value.dtype.name not in DTYPES:
+        raise TypeError(f"{name}: expected dtype float32 or float64, got {value.dtype.name}; nothing is converted")
+    if dtype is not None and value.dtype.name != dtype:
+        raise TypeError(f"{name}: expected {dtype}, the dtype of {whose}, got {value.dtype.name}; nothing is converted")
+    return value
+
+
+def as_bias(bias: object, weight: Array) -> Array | None:
+    """One value per filter, of the weights' dtype, or None."""
+    if bias is None:
+        return None
+    b = as_array(bias, "bias", weight.dtype.name, "weight")
+    if b.shape != weight.shape[:1]:
+        raise ValueError(f"bias: expected shape ({weight.shape[0]},), one value per filter, got {b.shape}")
+    return b
+
+
+def as_out(out: object, shape: Shape, dtype: str, **operands: Array | None) -> npt.NDArray[Any] | None:
+    """The array to write to, or None. `operands` are the arrays it must not overlap, by the name of the argument."""
+    if out is None:
+        return None
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out: expected a NumPy array, got {type(out).__name__}")
+    if out.dtype.name != dtype:
+        raise TypeError(f"out: expected {dtype}, the dtype of the other arrays, got {out.dtype.name}")
+    if out.shape != shape:
+        raise ValueError(f"out: expected shape {shape}, got {out.shape}")
+    if not out.flags.writeable:
+        raise ValueError("out: expected a writable array, got one that is read-only")
+    for name, operand in operands.items():
+        # By bounds: the exact question (np.shares_memory) can take exponential time.
+        if operand is not None and np.may_share_memory(out, operand):
+            raise ValueError(f"out: expected memory of its own, got an array that overlaps {name}")
+    return out
+
+
+def ready(array: Array) -> Array:
+    """The array as the core has it: C-contiguous, aligned, native byte order, exactly an ndarray; copied if need be."""
+    return np.require(array, array.dtype.newbyteorder("="), ["C", "A", "E"])
+
+
+def is_ready(array: npt.NDArray[Any]) -> bool:
+    return type(array) is np.ndarray and array.flags.carray and array.dtype.isnative

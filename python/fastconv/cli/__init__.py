@@ -1,0 +1,1 @@
+"""The ``fastconv`` command. Tables, photographs and plots need the ``cli`` extra."""

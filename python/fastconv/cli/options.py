@@ -1,0 +1,119 @@
+"""Option values that several commands read: pairs, padding, threads, instruction set."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import NoReturn
+
+from fastconv.arguments import DTYPES, Padding
+from fastconv.isa import available_isas, use_isa
+from fastconv.threads import MAX_THREADS, num_threads
+
+
+def integers(text: str, lengths: tuple[int, ...] = ()) -> tuple[int, ...]:
+    """Ints separated by commas or "x": "3", "1,64,56,56", "2x1".
+
+    Raises:
+        argparse.ArgumentTypeError: They are no ints, or not as many as one of `lengths`.
+    """
+    try:
+        values = tuple(int(part) for part in text.replace("x", ",").split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected ints separated by commas, got {text!r}") from None
+    if lengths and len(values) not in lengths:
+        counts = " or ".join(map(str, lengths))
+        raise argparse.ArgumentTypeError(f"expected {counts} ints separated by commas, got {text!r}")
+    return values
+
+
+def pair(text: str) -> tuple[int, int]:
+    """(height, width) from "2" or "2,1"."""
+    values = integers(text, (1, 2))
+    return values[0], values[-1]
+
+
+def padding(text: str) -> Padding:
+    """From "same", "valid", "1", "1,2" (height, width) or "0,1,2,3" (top, bottom, left, right)."""
+    if text in ("same", "valid"):
+        return text
+    values = integers(text, (1, 2, 4))
+    if len(values) == 4:
+        return (values[0], values[1]), (values[2], values[3])
+    return values[0], values[-1]
+
+
+def positive(text: str) -> int:
+    values = integers(text, (1,))
+    if values[0] < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, got {text!r}")
+    return values[0]
+
+
+def seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 3600:
+        raise argparse.ArgumentTypeError(f"expected seconds above 0, got {text!r}")
+    return value
+
+
+def threads(text: str) -> int:
+    value = positive(text)
+    if value > MAX_THREADS:
+        raise argparse.ArgumentTypeError(f"expected at most {MAX_THREADS}, got {text!r}")
+    return value
+
+
+def add_geometry(parser: argparse.ArgumentParser, default_padding: str) -> None:
+    """Options that shape a layer, beside its extents."""
+    parser.add_argument("--stride", type=pair, default=(1, 1), help="pixels: 2, or height,width (default: 1)")
+    parser.add_argument(
+        "--padding",
+        type=padding,
+        default=padding(default_padding),
+        help="same, valid, pixels, height,width or top,bottom,left,right (default: %(default)s)",
+    )
+    parser.add_argument("--dilation", type=pair, default=(1, 1), help="pixels: 2, or height,width (default: 1)")
+
+
+def add_machine(parser: argparse.ArgumentParser, with_dtype: bool = True) -> None:
+    """Options that decide what the layer runs with."""
+    parser.add_argument("--threads", type=threads, help="most threads (default: the CPUs this process may use)")
+    isa_help = "instruction set (default: the best one, or FASTCONV_ISA)"
+    parser.add_argument("--isa", choices=available_isas(), help=isa_help)
+    if with_dtype:
+        parser.add_argument("--dtype", choices=DTYPES, default="float32")
+
+
+@contextmanager
+def machine(options: argparse.Namespace) -> Iterator[None]:
+    """Run with the threads and the instruction set that were asked for."""
+    with ExitStack() as stack:
+        if options.isa is not None:
+            stack.enter_context(use_isa(options.isa))
+        if options.threads is not None:
+            stack.enter_context(num_threads(options.threads))
+        yield
+
+
+def usage_error(
+    options: argparse.Namespace, error: Exception | str, aliases: Mapping[str, str] | None = None
+) -> NoReturn:
+    """End with exit code 2 and a message that names the option.
+
+    Args:
+        options: Holds the command's parser as `parser`.
+        error: From the library: its text begins with the name of an argument.
+        aliases: From the library's name to the option, where they differ.
+    """
+    name, _, rest = str(error).partition(":")
+    argument = name.partition("[")[0]
+    parser: argparse.ArgumentParser = options.parser
+    argument = (aliases or {}).get(argument, argument)
+    if hasattr(options, argument):
+        parser.error(f"argument --{argument.replace('_', '-')}: {rest.strip()}")
+    parser.error(str(error))

@@ -1,0 +1,151 @@
+"""The drawing of a comparison: time and memory over kernel size, both on log scales."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from fastconv.bench.compare import Row
+from fastconv.cli.compare_report import Part
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's palette, told apart with any kind of colour vision; markers and dashes tell them apart in print.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_OTHERS = (("#666666", "<"), ("#AAAAAA", ">"), ("#888888", "*"))
+_FLOOR_KIB = 4.0  # a page; what takes less is drawn here, since a log scale has no zero
+
+
+class _Style(NamedTuple):
+    colour: str
+    marker: str
+    line: Literal["-", "--"]
+
+
+def obstacle(path: Path) -> str | None:
+    """Why nothing can be drawn to `path`, or None: to be known before minutes of measuring."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    kinds = FigureCanvasAgg.get_supported_filetypes()
+    if path.suffix.removeprefix(".") not in kinds:
+        return f"expected a file name ending in .png or another of {', '.join(sorted(kinds))}, got {str(path)!r}"
+    folder = path.absolute().parent
+    return None if folder.is_dir() else f"no such folder: {folder}"
+
+
+def draw(path: Path, parts: Sequence[Part], subtitle: str) -> None:
+    """Draw a row per part: time left, memory right.
+
+    Args:
+        path: Where to write; the suffix decides the format.
+        parts: Studies by ascending kernel size.
+        subtitle: What was measured, with what.
+    Raises:
+        OSError: The file cannot be written.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+    from matplotlib.lines import Line2D
+
+    styles = _styles(parts)
+    height = 1.3 + 3.6 * len(parts)
+    figure, axes = plt.subplots(len(parts), 2, figsize=(12, height), squeeze=False, layout="constrained", dpi=120)
+    for part, (left, right) in zip(parts, axes, strict=True):
+        for name, style in styles.items():
+            rows = [next((row for row in study.rows if row.name == name), None) for study in part.studies]
+            _draw_time(left, rows, style)
+            _draw_memory(right, rows, style)
+        for axis in (left, right):
+            axis.set_yscale("log")
+            axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axis.set_xticks(range(len(part.studies)), [study.layer.name for study in part.studies])
+            axis.set_xlim(-0.4, len(part.studies) - 0.6)
+            axis.set_xlabel("kernel size, pixels")
+            axis.grid(which="major", color="#dddddd")
+            axis.set_axisbelow(True)
+        left.set_ylabel("time per call, ms (median, quartiles)")
+        left.set_title(part.title, loc="left", fontsize=10, fontweight="bold")
+        right.set_ylabel("memory beyond tensors, KiB")
+        right.set_title(
+            f"markers: measured peak; bars: stated workspace + packed weights; lowest: {_FLOOR_KIB:.0f} KiB or less",
+            loc="left",
+            fontsize=8,
+        )
+        right.set_ylim(_FLOOR_KIB * 0.6, max(right.get_ylim()[1], 1024.0))
+    legend = [
+        Line2D([], [], color=style.colour, marker=style.marker, linestyle=style.line, label=name)
+        for name, style in styles.items()
+    ]
+    figure.suptitle(subtitle, fontsize=9)
+    figure.legend(handles=legend, loc="outside lower center", ncols=min(5, len(legend)), frameon=False)
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def _styles(parts: Sequence[Part]) -> dict[str, _Style]:
+    """Per row that was measured anywhere: solid for algorithms, dashed for the rest."""
+    rows = [row for part in parts for study in part.studies for row in study.rows]
+    # Refused or not, an algorithm has its place in the palette: the same colour in every drawing.
+    algorithms = list(dict.fromkeys(row.name for row in rows if row.kind == "algorithm"))
+    others = list(dict.fromkeys(row.name for row in rows if row.kind != "algorithm"))
+    styles = {
+        name: _Style(_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)], "-") for i, name in enumerate(algorithms)
+    }
+    styles |= {name: _Style(*_OTHERS[i % len(_OTHERS)], "--") for i, name in enumerate(others)}
+    measured = {row.name for row in rows if row.status == "measured"}
+    return {name: style for name, style in styles.items() if name in measured}
+
+
+def _draw_time(axis: Axes, rows: Sequence[Row | None], style: _Style) -> None:
+    points = [
+        (x, row.time_median_us, row.time_first_quartile_us, row.time_third_quartile_us)
+        for x, row in enumerate(rows)
+        if row is not None
+    ]
+    curve = [
+        (x, median / 1e3, (median - first) / 1e3, (third - median) / 1e3)
+        for x, median, first, third in points
+        if median is not None and first is not None and third is not None
+    ]
+    if curve:
+        xs, medians, below, above = zip(*curve, strict=True)
+        axis.errorbar(
+            xs,
+            medians,
+            yerr=(below, above),
+            color=style.colour,
+            marker=style.marker,
+            linestyle=style.line,
+            markersize=5,
+            capsize=2,
+            linewidth=1.3,
+        )
+
+
+def _draw_memory(axis: Axes, rows: Sequence[Row | None], style: _Style) -> None:
+    def kib(count: int) -> float:
+        return max(count / 1024, _FLOOR_KIB)
+
+    present = [(x, row) for x, row in enumerate(rows) if row is not None]
+    measured = [(x, kib(row.peak_memory_bytes)) for x, row in present if row.peak_memory_bytes is not None]
+    stated = [
+        (x, kib(row.workspace_bytes + row.packed_weight_bytes))
+        for x, row in present
+        if row.workspace_bytes is not None and row.packed_weight_bytes is not None
+    ]
+    if measured:
+        axis.plot(
+            *zip(*measured, strict=True),
+            color=style.colour,
+            marker=style.marker,
+            linestyle=style.line,
+            markersize=5,
+            linewidth=1.0,
+        )
+    if stated:
+        axis.plot(*zip(*stated, strict=True), color=style.colour, marker="_", linestyle="", markersize=16, alpha=0.8)

@@ -1,0 +1,138 @@
+"""Which algorithm runs: the policy, to be read and changed.
+
+The first rule whose condition holds and whose algorithm accepts the problem, within the workspace limit, decides. A
+choice is made once per problem and then remembered by the core or by a plan. It depends on the problem, on whether the
+weights are prepared and on the limit; not on the number of threads, so that results do not either (but under a
+workspace limit it is the workspace of the present number of threads that has to fit).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from fastconv import _core
+from fastconv._core import Problem
+
+# Winograd's transforms cost a multiple of C + K per tile, its gain grows with C * K. Below this the register tiles of
+# the matrix products stay half empty.
+WINOGRAD_CHANNELS = 16
+
+
+class Choice(NamedTuple):
+    """An algorithm, and why it was chosen, in words."""
+
+    algorithm: str
+    reason: str
+
+
+class Rule(NamedTuple):
+    """`applies(problem, prepared)` says whether `algorithm` is to be preferred, for `reason`."""
+
+    algorithm: str
+    reason: str
+    applies: Callable[[Problem, bool], bool]
+
+
+def _cost(algorithm: str, problem: Problem, prepared: bool) -> float:
+    """Estimated microseconds; infinite if the algorithm does not accept the problem."""
+    if _core.rejects(algorithm, problem) is not None:
+        return float("inf")
+    return _core.cost(algorithm, problem, prepared)
+
+
+def _has_winograd_shape(p: Problem) -> bool:
+    unit_steps = p.stride_h == p.stride_w == p.dilation_h == p.dilation_w == 1
+    return p.R == p.S == 3 and unit_steps and p.groups == 1 and min(p.C, p.K) >= WINOGRAD_CHANNELS
+
+
+def _pays_for_transformed_weights(p: Problem, prepared: bool) -> bool:
+    return _cost("winograd", p, prepared) <= min(_cost("direct", p, prepared), _cost("im2col", p, prepared))
+
+
+RULES = (
+    Rule("depthwise", "each channel has filters of its own (groups == C)", lambda p, _: p.groups == p.C > 1),
+    Rule("pointwise", "1x1 kernel: one matrix product on the image itself", lambda p, _: p.R == p.S == 1),
+    Rule(
+        "winograd",
+        f"3x3, stride 1, at least {WINOGRAD_CHANNELS} channels, weights transformed beforehand: fewest multiplications",
+        lambda p, prepared: prepared and _has_winograd_shape(p),
+    ),
+    Rule(
+        "winograd",
+        f"3x3, stride 1, at least {WINOGRAD_CHANNELS} channels, and enough pixels to pay for transforming the weights",
+        lambda p, prepared: _has_winograd_shape(p) and _pays_for_transformed_weights(p, prepared),
+    ),
+    Rule(
+        "direct",
+        "estimated no slower than im2col",
+        lambda p, prepared: _cost("direct", p, prepared) <= _cost("im2col", p, prepared),
+    ),
+    Rule("im2col", "estimated faster than direct, or direct is ruled out", lambda p, _: True),
+    Rule("direct", "im2col is ruled out", lambda p, _: True),
+    Rule("depthwise", "the faster algorithms are ruled out", lambda p, _: True),
+    Rule("pointwise", "the faster algorithms are ruled out", lambda p, _: True),
+    Rule("winograd", "the faster algorithms are ruled out", lambda p, _: True),
+    Rule("reference", "nothing else accepts the problem within the limit", lambda p, _: True),
+    Rule("dense", "nothing else accepts the problem within the limit", lambda p, _: True),
+)
+
+
+def scratch_bytes(algorithm: str, problem: Problem, prepared: bool) -> int:
+    """What `workspace_limit` limits: the workspace of a call, and its packed weights unless packed beforehand."""
+    packed = 0 if prepared else _core.packed_bytes(algorithm, problem)
+    return _core.workspace_bytes(algorithm, problem) + packed
+
+
+def ruled_out(algorithm: str, problem: Problem, *, prepared: bool, workspace_limit: int | None) -> str | None:
+    """Why the algorithm cannot run the problem within the limit, or None."""
+    reason = _core.rejects(algorithm, problem)
+    if reason is None and workspace_limit is not None:
+        needed = scratch_bytes(algorithm, problem, prepared)
+        if needed > workspace_limit:
+            what = "workspace" if prepared else "workspace and packed weights"
+            reason = f"needs {needed} bytes of {what}, workspace_limit is {workspace_limit}"
+    return reason
+
+
+def choose(problem: Problem, *, prepared: bool, workspace_limit: int | None = None) -> Choice:
+    """The algorithm that "auto" stands for.
+
+    Args:
+        problem: The layer.
+        prepared: Whether the weights are packed beforehand, as in :class:`fastconv.Conv2d`.
+        workspace_limit: Most scratch memory, in bytes, as in :func:`fastconv.conv2d`; None for no limit.
+    Returns:
+        The algorithm's name, and why.
+    Raises:
+        ValueError: No algorithm runs within the limit; the text says how much the most frugal one needs.
+    """
+    for rule in RULES:
+        if rule.applies(problem, prepared) and not ruled_out(
+            rule.algorithm, problem, prepared=prepared, workspace_limit=workspace_limit
+        ):
+            return Choice(rule.algorithm, rule.reason)
+    accepting = [name for name in _core.algorithms() if _core.rejects(name, problem) is None]
+    least, name = min((scratch_bytes(name, problem, prepared), name) for name in accepting)
+    raise ValueError(
+        f"workspace_limit: expected at least {least} bytes, which {name!r} needs here, got {workspace_limit}"
+    )
+
+
+def as_algorithm(algorithm: object) -> str:
+    """The name of an algorithm, or "auto"; TypeError or ValueError otherwise."""
+    known = ("auto", *_core.algorithms())
+    if not isinstance(algorithm, str):
+        raise TypeError(f"algorithm: expected one of {', '.join(known)}, got {algorithm!r}")
+    if algorithm not in known:
+        raise ValueError(f"algorithm: expected one of {', '.join(known)}, got {algorithm!r}")
+    return algorithm
+
+
+def resolve(algorithm: str, problem: Problem, *, prepared: bool, workspace_limit: int | None) -> Choice:
+    """The algorithm for "auto" or for a name; ValueError if it rejects the problem or needs more than the limit."""
+    if algorithm == "auto":
+        return choose(problem, prepared=prepared, workspace_limit=workspace_limit)
+    if reason := ruled_out(algorithm, problem, prepared=prepared, workspace_limit=workspace_limit):
+        raise ValueError(f"algorithm: {algorithm!r} cannot run this problem: {reason}")
+    return Choice(algorithm, "asked for by name")

@@ -1,0 +1,51 @@
+"""Which instruction set the kernels run with: the best one of this CPU, unless told otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fastconv import _core
+
+
+def available_isas() -> tuple[str, ...]:
+    """The instruction sets of this build that this CPU and operating system can run, best last.
+
+    Returns:
+        Names for :func:`use_isa` and the environment variable ``FASTCONV_ISA``, e.g. ``("scalar", "avx2", "avx512")``.
+    """
+    return _core.available_isas()
+
+
+def _checked(name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"isa: expected a name, one of {', '.join(available_isas())}, got {name!r}")
+    if name not in available_isas():
+        why = "this CPU cannot run it" if name in _core.compiled_isas() else "this build does not have it"
+        raise ValueError(f"isa: expected one of {', '.join(available_isas())}, got {name!r}: {why}")
+    return name
+
+
+@contextmanager
+def use_isa(name: str) -> Iterator[None]:
+    """Run the kernels of one instruction set inside a ``with`` block, then those of before, in the whole process.
+
+    A :class:`Conv2d` keeps the instruction set of the moment at which it first saw an input shape.
+
+    Args:
+        name: One of :func:`available_isas`.
+    Raises:
+        TypeError: `name` is not a string.
+        ValueError: This build or this CPU does not have it.
+
+    >>> import fastconv
+    >>> with use_isa("scalar"):
+    ...     fastconv.show_config(mode="dicts")["isa"]["in_use"]
+    'scalar'
+    """
+    before = _core.get_isa()
+    _core.set_isa(_checked(name))
+    try:
+        yield
+    finally:
+        _core.set_isa(before)

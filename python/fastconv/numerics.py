@@ -1,0 +1,69 @@
+"""How large rounding errors may be: the error model behind the tests' tolerances and the figures of ``explain()``.
+
+Errors are stated over the root mean square of the output, for inputs and weights of independent normal values, and in
+units of the dtype's epsilon (2**-23 or 2**-52). n is the number of products behind one output, C // groups * R * S.
+
+Sums of n products. The partial sum after i products has a standard deviation of sqrt(i) products. Rounding it to
+nearest adds an error of 0.21 epsilon of its size, root mean square: a uniform error of half a unit in the last place,
+1 / sqrt(12) of the unit, averaged over logarithmically distributed significands. Summed over i in quadrature,
+0.21 * sqrt(n * n / 2) products; over the output's sqrt(n) products this is 0.15 * sqrt(n) epsilon. What does not grow
+with n (rounding of products without FMA, of the bias and of the result) is within another 0.3. Blocked sums stay below.
+
+Winograd. The constants are fits to measured errors of F(2x2,3x3) and F(4x4,3x3) on the points 0, +-5/8, +-3/2 and
+infinity, for 16 to 512 channels: C sums per point of the transformed domain grow like sqrt(C), the transforms amplify
+them by a constant, and rounding in the transforms themselves does not grow.
+
+The reference sums in double precision: in float32 only the rounding of the result is left.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fastconv._core import Problem
+
+# variant -> (part that does not grow, factor of sqrt(C)): error = hypot(constant, factor * sqrt(C)) epsilon.
+WINOGRAD_ERRORS = {
+    "F(2x2,3x3)": (1.6, 0.24),
+    "F(4x4,3x3)": (2.6, 0.73),
+}
+
+# The largest of M errors over their root mean square is near sqrt(2 * ln M) for normal errors; rounding errors have
+# heavier tails, since they grow with the sums that make them. Bounds take twice that.
+TAIL = 2.0
+
+
+def expected_error(algorithm: str, problem: Problem, variant: str = "") -> float:
+    """Root mean square of the errors, over that of the output.
+
+    Args:
+        algorithm: A name from :func:`fastconv.algorithms`.
+        problem: The layer.
+        variant: What ``_core.variant(algorithm, problem)`` says; "" if there is none.
+    Returns:
+        A ratio, about 1e-7 to 1e-5 in float32.
+    """
+    epsilon = float(np.finfo(problem.dtype).eps)
+    if algorithm == "reference" and problem.dtype == "float32":
+        return 0.25 * epsilon
+    if algorithm == "winograd":
+        constant, factor = WINOGRAD_ERRORS[variant]
+        return epsilon * math.hypot(constant, factor * math.sqrt(problem.C))
+    n = problem.C // problem.groups * problem.R * problem.S
+    return epsilon * (0.3 + 0.15 * math.sqrt(n))
+
+
+def error_bound(algorithm: str, problem: Problem, variant: str = "") -> float:
+    """What no error exceeds, over the root mean square of the output: for tests, tight enough to fail.
+
+    Args:
+        algorithm: A name from :func:`fastconv.algorithms`.
+        problem: The layer.
+        variant: What ``_core.variant(algorithm, problem)`` says; "" if there is none.
+    Returns:
+        A ratio, 8 to 13 times :func:`expected_error`: the more outputs, the larger the largest of their errors.
+    """
+    outputs = max(problem.N * problem.K * problem.P * problem.Q, 3000)
+    return TAIL * math.sqrt(2 * math.log(outputs)) * expected_error(algorithm, problem, variant)

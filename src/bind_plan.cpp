@@ -1,0 +1,98 @@
+// Plan, and the call that packs its weights for one use only.
+#include <pybind11/stl.h>
+
+#include <optional>
+
+#include "array_args.hpp"
+#include "bind_registry.hpp"
+#include "call.hpp"
+#include "run_released.hpp"
+
+namespace fastconv::python {
+
+Activation activation_of(const py::object& spec) {
+  if (spec.is_none()) return {};
+  const auto [kind, a, b] = spec.cast<std::tuple<std::string, double, double>>();
+  static constexpr std::pair<const char*, ActivationKind> kinds[] = {
+      {"clip", ActivationKind::clip},       {"leaky_relu", ActivationKind::leaky_relu},
+      {"hardswish", ActivationKind::hardswish}, {"sigmoid", ActivationKind::sigmoid},
+      {"silu", ActivationKind::silu},       {"tanh", ActivationKind::tanh},
+  };
+  for (const auto& [name, value] : kinds)
+    if (kind == name) return {value, a, b};
+  throw py::value_error("activation: got kind '" + kind + "', expected clip, leaky_relu, hardswish, sigmoid, silu or tanh");
+}
+
+py::array output_or_new(const ConvProblem& p, const py::object& out) {
+  if (out.is_none()) return py::array(numpy_dtype(p.dtype), {p.N, p.K, p.P(), p.Q()});
+  if (!py::isinstance<py::array>(out)) throw py::type_error("out: expected an array");
+  auto array = py::reinterpret_borrow<py::array>(out);
+  require(array, "out", p.dtype, {p.N, p.K, p.P(), p.Q()});
+  require_writable(array, "out");
+  return array;
+}
+
+namespace {
+
+void require_parameters(const ConvProblem& p, const py::array& weight, const py::object& bias) {
+  require(weight, "weight", p.dtype, {p.K, p.C_per_group(), p.R, p.S});
+  if (bias.is_none()) return;
+  if (!py::isinstance<py::array>(bias)) throw py::type_error("bias: expected an array");
+  require(py::reinterpret_borrow<py::array>(bias), "bias", p.dtype, {p.K});
+}
+
+const void* data_or_null(const py::object& array) {
+  return array.is_none() ? nullptr : py::reinterpret_borrow<py::array>(array).data();
+}
+
+Plan make_plan(const ConvProblem& problem, const std::string& name, const py::array& weight, const py::object& bias,
+               const py::object& activation) {
+  require_parameters(problem, weight, bias);
+  const Algorithm& algorithm = algorithm_named(name);
+  const Activation spec = activation_of(activation);
+  const void *w = weight.data(), *b = data_or_null(bias);
+  py::gil_scoped_release release;
+  return Plan(problem, algorithm, w, b, spec);
+}
+
+py::array call_plan(const Plan& plan, const py::array& x, const py::object& out) {
+  const ConvProblem& p = plan.problem();
+  require(x, "x", p.dtype, {p.N, p.C, p.H, p.W});
+  py::array y = output_or_new(p, out);
+  const void* from = x.data();
+  void* to = y.mutable_data();
+  run_released([&] { return plan.run(from, to); });
+  return y;
+}
+
+py::array call_once(const ConvProblem& p, const std::string& name, const py::object& activation, const py::array& x,
+                    const py::array& weight, const py::object& bias, const py::object& out) {
+  require(x, "x", p.dtype, {p.N, p.C, p.H, p.W});
+  require_parameters(p, weight, bias);
+  py::array y = output_or_new(p, out);
+  return run_unprepared(p, algorithm_named(name), activation_of(activation), x.data(), weight.data(), data_or_null(bias), y);
+}
+
+}  // namespace
+
+py::array run_unprepared(const ConvProblem& p, const Algorithm& algorithm, const Activation& activation, const void* x,
+                         const void* weight, const void* bias, py::array y) {
+  void* to = y.mutable_data();
+  run_released([&] { return run_once(p, algorithm, activation, x, weight, bias, to); });
+  return y;
+}
+
+void bind_plan(py::module_& module) {
+  py::class_<Plan>(module, "Plan", py::is_final())
+      .def(py::init(&make_plan), py::arg("problem"), py::arg("algorithm"), py::arg("weight"), py::arg("bias") = py::none(),
+           py::arg("activation") = py::none())
+      .def("__call__", &call_plan, py::arg("x"), py::arg("out") = py::none())
+      .def_property_readonly("problem", [](const Plan& plan) { return plan.problem(); })
+      .def_property_readonly("algorithm", [](const Plan& plan) { return plan.algorithm().name; })
+      .def_property_readonly("isa", &Plan::isa)
+      .def_property_readonly("packed_bytes", &Plan::packed_bytes)
+      .def_property_readonly("workspace_bytes", &Plan::workspace_bytes);
+  module.def("run_once", &call_once);
+}
+
+}  // namespace fastconv::python

@@ -1,0 +1,44 @@
+// The registry: who there is, who accepts what, at what cost.
+#include <pybind11/stl.h>
+
+#include "array_args.hpp"
+#include "bind_registry.hpp"
+#include "fastconv/plan.hpp"
+
+namespace fastconv::python {
+
+const Algorithm& algorithm_named(const std::string& name) {
+  if (const Algorithm* algorithm = find_algorithm(name)) return *algorithm;
+  std::string message = "algorithm: got '" + name + "', expected one of";
+  for (const Algorithm* algorithm : algorithms()) message += std::string(" ") + algorithm->name;
+  throw py::value_error(message);
+}
+
+void bind_registry(py::module_& module) {
+  module.def("algorithms", [] {
+    py::list names;
+    for (const Algorithm* algorithm : algorithms()) names.append(algorithm->name);
+    return py::tuple(names);
+  });
+  module.def("summary", [](const std::string& name) { return algorithm_named(name).summary; });
+  module.def("rejects", [](const std::string& name, const ConvProblem& problem) -> py::object {
+    const std::string reason = algorithm_named(name).rejects(problem);
+    return reason.empty() ? py::object(py::none()) : py::object(py::str(reason));
+  });
+  module.def("variant",
+             [](const std::string& name, const ConvProblem& problem) { return variant(algorithm_named(name), problem); });
+  module.def(
+      "cost",
+      [](const std::string& name, const ConvProblem& problem, bool prepared) {
+        return cost(algorithm_named(name), problem, prepared);
+      },
+      py::arg("algorithm"), py::arg("problem"), py::arg("prepared") = true);
+  module.def("packed_bytes", [](const std::string& name, const ConvProblem& problem) {
+    return packed_bytes(algorithm_named(name), problem);
+  });
+  module.def("workspace_bytes", [](const std::string& name, const ConvProblem& problem) {
+    return workspace_bytes(algorithm_named(name), problem);
+  });
+}
+
+}  // namespace fastconv::python

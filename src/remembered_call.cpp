@@ -1,0 +1,207 @@
+// The hot path of conv2d: a call like one seen before is found by its arguments, without running any Python code.
+//
+// The Python layer checks a call's arguments, decides on an algorithm and hands both to `remember`. From then on `conv2d`
+// makes the same key from the same arguments and runs. Whatever makes no key (an array that is not plain, a list, NHWC, an
+// `out` that overlaps an input) returns NotImplemented, and the Python layer does it the long way.
+#include <cstring>
+#include <new>
+#include <unordered_map>
+
+#include "bind_registry.hpp"
+#include "call.hpp"
+#include "fastconv/isa.hpp"
+#include "fastconv/threads.hpp"
+
+namespace fastconv::python {
+
+Activation activation_of(const py::object& spec);
+
+namespace {
+
+// Arguments as a row of integers, compared exactly.
+class Key {
+ public:
+  bool add(std::int64_t value) {
+    if (size_ == capacity) return false;
+    values_[size_++] = value;
+    hash_ = (hash_ ^ std::uint64_t(value)) * 0x9e3779b97f4a7c15u;
+    hash_ ^= hash_ >> 29;
+    return true;
+  }
+
+  // None, int, float, str (up to 16 bytes) and tuples of these. A bool is not an int here: the Python layer refuses it.
+  bool add_object(PyObject* object, int depth = 0) {
+    if (object == Py_None) return add('N');
+    if (PyLong_CheckExact(object)) {
+      int overflow = 0;
+      const std::int64_t value = PyLong_AsLongLongAndOverflow(object, &overflow);
+      return !overflow && add('i') && add(value);
+    }
+    if (PyTuple_CheckExact(object)) {
+      const Py_ssize_t size = PyTuple_GET_SIZE(object);
+      bool ok = depth < 3 && add('t') && add(size);
+      for (Py_ssize_t i = 0; ok && i < size; ++i) ok = add_object(PyTuple_GET_ITEM(object, i), depth + 1);
+      return ok;
+    }
+    if (PyUnicode_CheckExact(object)) {
+      Py_ssize_t size = 0;
+      const char* text = PyUnicode_AsUTF8AndSize(object, &size);
+      if (!text) PyErr_Clear();
+      if (!text || size > 16) return false;
+      std::int64_t words[2] = {0, 0};
+      std::memcpy(words, text, std::size_t(size));
+      return add('s') && add(size) && add(words[0]) && add(words[1]);
+    }
+    if (PyFloat_CheckExact(object)) {
+      std::int64_t bits = 0;
+      const double value = PyFloat_AS_DOUBLE(object);
+      std::memcpy(&bits, &value, sizeof bits);
+      return add('f') && add(bits);
+    }
+    return false;
+  }
+
+  // dtype and shape of a plain array (C order, aligned, native float32 or float64, not a subclass of ndarray).
+  bool add_array(PyObject* object) {
+    auto& api = py::detail::npy_api::get();
+    if (Py_TYPE(object) != api.PyArray_Type_) return false;
+    const auto* array = py::detail::array_proxy(object);
+    constexpr int plain = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+    const auto* descr = py::detail::array_descriptor_proxy(array->descr);
+    const bool native = descr->byteorder == '=' || descr->byteorder == '|';
+    const int type = descr->type_num;
+    if ((array->flags & plain) != plain || !native || (type != npy_float && type != npy_double)) return false;
+    bool ok = add(type) && add(array->nd);
+    for (int axis = 0; ok && axis < array->nd; ++axis) ok = add(array->dimensions[axis]);
+    return ok;
+  }
+
+  bool operator==(const Key& other) const {
+    return size_ == other.size_ && std::memcmp(values_, other.values_, std::size_t(size_) * sizeof values_[0]) == 0;
+  }
+  std::size_t hash() const { return hash_; }
+
+ private:
+  static constexpr int npy_float = 11, npy_double = 12;
+  static constexpr int capacity = 56;  // the longest call, every argument a nested tuple, takes fewer
+  std::int64_t values_[capacity];
+  int size_ = 0;
+  std::uint64_t hash_ = 0;
+};
+
+struct KeyHash {
+  std::size_t operator()(const Key& key) const { return key.hash(); }
+};
+
+struct Remembered {
+  ConvProblem problem;
+  const Algorithm* algorithm;
+  Activation activation;
+};
+
+constexpr std::size_t most_remembered = 1024;
+
+// Guarded by the GIL.
+std::unordered_map<Key, Remembered, KeyHash>& memory() {
+  static auto* map = new std::unordered_map<Key, Remembered, KeyHash>;
+  return *map;
+}
+
+enum Argument { input, weight, bias, stride, padding, dilation, groups, algorithm, layout, activation, out, limit, count };
+
+bool make_key(PyObject* const* args, Key& key) {
+  bool ok = key.add_array(args[input]) && key.add_array(args[weight]) &&
+            (args[bias] == Py_None ? key.add('N') : key.add_array(args[bias]));
+  for (int i = stride; ok && i <= activation; ++i) ok = key.add_object(args[i]);
+  // The workspace that a limit is compared with depends on ISA and threads.
+  return ok && key.add_object(args[limit]) && key.add(num_threads()) && key.add(std::int64_t(active_isa()));
+}
+
+bool overlap(const py::array& a, PyObject* other) {
+  if (other == Py_None) return false;
+  const auto b = py::reinterpret_borrow<py::array>(other);
+  const auto* a0 = static_cast<const std::byte*>(a.data());
+  const auto* b0 = static_cast<const std::byte*>(b.data());
+  return a0 < b0 + b.nbytes() && b0 < a0 + a.nbytes();
+}
+
+// `out` as it can be used at once: plain, writable, of the output's dtype and shape, apart from the inputs.
+bool usable(const py::array& array, PyObject* const* args, const Remembered& call) {
+  const ConvProblem& p = call.problem;
+  const Extent shape[] = {p.N, p.K, p.P(), p.Q()};
+  const py::ssize_t nd = py::detail::array_proxy(args[input])->nd;
+  DType dtype{};
+  if (Py_TYPE(array.ptr()) != py::detail::npy_api::get().PyArray_Type_ || !is_plain(array) || !array.writeable() ||
+      !dtype_of_array(array, dtype) || dtype != p.dtype || array.ndim() != nd)
+    return false;
+  for (py::ssize_t axis = 0; axis < nd; ++axis)
+    if (array.shape(axis) != shape[axis + 4 - nd]) return false;
+  return !overlap(array, args[input]) && !overlap(array, args[weight]) && !overlap(array, args[bias]);
+}
+
+PyObject* conv2d(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
+  if (nargs != count) {
+    PyErr_Format(PyExc_TypeError, "conv2d: got %zd arguments, expected %d", nargs, int(count));
+    return nullptr;
+  }
+  Key key;
+  if (!make_key(args, key)) Py_RETURN_NOTIMPLEMENTED;
+  const auto found = memory().find(key);
+  if (found == memory().end()) Py_RETURN_NOTIMPLEMENTED;
+  const Remembered call = found->second;
+  const ConvProblem& p = call.problem;
+  try {
+    py::array y;
+    if (args[out] == Py_None) {
+      y = py::detail::array_proxy(args[input])->nd == 3 ? py::array(numpy_dtype(p.dtype), {p.K, p.P(), p.Q()})
+                                                         : py::array(numpy_dtype(p.dtype), {p.N, p.K, p.P(), p.Q()});
+    } else {
+      if (!PyObject_TypeCheck(args[out], py::detail::npy_api::get().PyArray_Type_)) Py_RETURN_NOTIMPLEMENTED;
+      y = py::reinterpret_borrow<py::array>(args[out]);
+      if (!usable(y, args, call)) Py_RETURN_NOTIMPLEMENTED;
+    }
+    const auto data = [](PyObject* array) -> const void* {
+      return array == Py_None ? nullptr : py::detail::array_proxy(array)->data;
+    };
+    return run_unprepared(p, *call.algorithm, call.activation, data(args[input]), data(args[weight]), data(args[bias]),
+                          std::move(y))
+        .release()
+        .ptr();
+  } catch (py::error_already_set& error) {
+    error.restore();
+  } catch (const std::bad_alloc&) {
+    PyErr_NoMemory();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_ValueError, error.what());
+  }
+  return nullptr;
+}
+
+void remember(const ConvProblem& problem, const std::string& chosen, const py::object& spec, const py::args& rest) {
+  // The arguments of conv2d, in its order, without `out`.
+  if (rest.size() != count - 1)
+    throw py::type_error("remember: got " + std::to_string(rest.size()) + " arguments of the call, expected " +
+                         std::to_string(count - 1));
+  PyObject* args[count];
+  for (int i = 0; i < out; ++i) args[i] = PyTuple_GET_ITEM(rest.ptr(), i);
+  args[out] = Py_None;
+  args[limit] = PyTuple_GET_ITEM(rest.ptr(), count - 2);
+  Key key;
+  if (!make_key(args, key)) return;
+  if (memory().size() >= most_remembered) memory().clear();
+  memory().insert_or_assign(key, Remembered{problem, &algorithm_named(chosen), activation_of(spec)});
+}
+
+PyMethodDef conv2d_method = {"conv2d", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&conv2d)), METH_FASTCALL,
+                             "Run a call like one that was remembered, or return NotImplemented."};
+
+}  // namespace
+
+void bind_remembered_call(py::module_& module) {
+  module.add_object("conv2d", py::reinterpret_steal<py::object>(PyCFunction_New(&conv2d_method, nullptr)));
+  module.def("remember", &remember);
+  module.def("forget", [] { memory().clear(); });
+  module.def("remembered", [] { return memory().size(); });
+}
+
+}  // namespace fastconv::python

@@ -1,0 +1,244 @@
+"""The measurement package: statistics on a made-up clock, memory of known allocations, layers, baselines, the study."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import _core
+from fastconv.bench import baselines, compare, image, peak
+from fastconv.bench.layers import ODD, TABLES, NamedLayer, square
+from fastconv.bench.measure import Timing, measure
+from fastconv.bench.memory import measure_growth
+
+MIB = 1 << 20
+
+
+class Clock:
+    """Time that passes only while a callable made by `takes` runs."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.calls: list[str] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def takes(self, name: str, *seconds: float) -> Callable[[], None]:
+        durations = itertools.cycle(seconds)
+
+        def call() -> None:
+            self.calls.append(name)
+            self.now += next(durations)
+
+        return call
+
+
+def test_timing_statistics() -> None:
+    timing = Timing((4.0, 1.0, 2.0, 3.0, 5.0))
+    assert timing.median == 3.0
+    assert timing.quartiles == (2.0, 4.0)
+    assert timing.best == 1.0
+    assert timing.noisy
+    assert not Timing((1.0, 1.01, 1.02, 1.03, 5.0)).noisy, "one outlier does not make a timing noisy"
+    assert Timing((7.0,)).quartiles == (7.0, 7.0)
+
+
+def test_measure_finds_the_time_per_call() -> None:
+    clock = Clock()
+    timings = measure(
+        {"fast": clock.takes("fast", 1e-5), "slow": clock.takes("slow", 3e-2)}, min_time=0.15, rounds=15, clock=clock
+    )
+    assert timings["fast"].median == pytest.approx(1e-5)
+    assert timings["slow"].median == pytest.approx(3e-2)
+    assert len(timings["fast"].samples) == 15
+    assert timings["fast"].calls == 1000, "a sample fills min_time / rounds"
+    assert timings["slow"].calls == 1
+    assert timings["fast"].calls * 15 * 1e-5 >= 0.15 * 0.999
+
+
+def test_measure_takes_turns_and_turns_around() -> None:
+    clock = Clock()
+    names = "abc"
+    measure({name: clock.takes(name, 0.02) for name in names}, min_time=0.04, rounds=4, clock=clock)
+    assert "".join(clock.calls) == "abc" + "abc" + "cba" + "abc" + "cba", "a warm-up call each, then four rounds"
+
+
+def test_measure_spreads_the_rounds_of_the_slow() -> None:
+    clock = Clock()
+    timings = measure(
+        {"fast": clock.takes("f", 0.01), "slow": clock.takes("s", 0.1)}, min_time=0.1, rounds=10, clock=clock
+    )
+    assert len(timings["fast"].samples) == 10
+    assert len(timings["slow"].samples) == 3, "three times min_time is its limit"
+    turns = "".join(clock.calls)[2:]
+    assert turns.count("s") == 3
+    assert "ss" not in turns
+
+
+def test_measure_calls_the_slowest_once() -> None:
+    clock = Clock()
+    timings = measure({"slowest": clock.takes("slowest", 9.0)}, min_time=0.1, clock=clock)
+    assert timings["slowest"].samples == (9.0,)
+    assert clock.calls == ["slowest"]
+
+
+def test_measure_ignores_a_slow_first_call() -> None:
+    clock = Clock()
+    durations = iter([0.005])
+    inner = clock.takes("x", 1e-3)
+
+    def first_call_starts_threads() -> None:
+        clock.now += next(durations, 0.0)
+        inner()
+
+    timing = measure({"x": first_call_starts_threads}, min_time=0.15, rounds=15, clock=clock)["x"]
+    assert timing.calls == 10
+    assert timing.median == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize(("options", "name"), [({"min_time": 0.0}, "min_time"), ({"rounds": 0}, "rounds")])
+def test_measure_refuses_bad_options(options: dict[str, float], name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        measure({}, **options)  # type: ignore[arg-type]
+
+
+def allocate(first_mib: int, second_mib: int) -> Iterator[None]:
+    kept = [np.ones(5 * MIB, np.uint8)]  # before the first yield: not counted
+    yield
+    kept.append(np.ones(first_mib * MIB, np.uint8))
+    yield
+    np.ones(second_mib * MIB, np.uint8)  # freed at once: only a high-water mark sees it
+
+
+def fail(how: str) -> Iterator[None]:
+    yield
+    if how == "raise":
+        raise ValueError("no such thing")
+    os._exit(3)
+
+
+def test_memory_sees_known_allocations() -> None:
+    growth = measure_growth(allocate, 16, 48)
+    assert growth.stages[0] == pytest.approx(16 * MIB, abs=MIB // 2)
+    assert growth.stages[1] == pytest.approx(48 * MIB, abs=MIB // 2)
+    assert growth.peak == pytest.approx(64 * MIB, abs=MIB // 2)
+
+
+def test_memory_reports_what_went_wrong() -> None:
+    with pytest.raises(RuntimeError, match="ValueError: no such thing"):
+        measure_growth(fail, "raise")
+    with pytest.raises(RuntimeError, match="exit code 3"):
+        measure_growth(fail, "die")
+
+
+@pytest.mark.parametrize("algorithm", ["im2col", "winograd", "direct"])
+def test_measured_memory_is_the_stated_memory(algorithm: str) -> None:
+    layer = square("64->64 @112 3x3", 64, 112, 64, 3)
+    problem = layer.problem()
+    growth = compare.peak_memory(algorithm, layer, "float32")
+    packed, workspace = _core.packed_bytes(algorithm, problem), _core.workspace_bytes(algorithm, problem)
+    assert growth.stages[0] <= packed + MIB // 2
+    assert growth.stages[1] <= workspace + MIB // 2
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_layer_tables_are_sound(table: str) -> None:
+    for layer in TABLES[table]:
+        problem = layer.problem()
+        assert problem.input_shape == layer.input_shape
+        assert problem.weight_shape == layer.weight_shape
+        assert problem.output_shape == fastconv.conv_output_shape(
+            layer.input_shape, layer.weight_shape, **layer.options
+        )
+        assert min(problem.output_shape) >= 1
+
+
+def test_layer_names_are_unique() -> None:
+    names = [layer.name for table in TABLES.values() for layer in table]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("layer", ODD, ids=str)
+@pytest.mark.parametrize("baseline", baselines.BASELINES)
+def test_baselines_and_float64_agree_with_fastconv(baseline: str, layer: NamedLayer) -> None:
+    pytest.importorskip(baselines.BASELINES[baseline].module)
+    x, w = layer.random_input(np.float64), layer.random_weight(np.float64)
+    expected = fastconv.conv2d(x, w, **layer.options, algorithm="reference")
+    exact = baselines.float64_result(x, w, layer)
+    assert baselines.max_error_over_rms(expected, exact) < 1e-14
+    assert baselines.max_error_over_rms(baselines.BASELINES[baseline].run(x, w, layer), exact) < 1e-13
+
+
+def test_max_error_over_rms() -> None:
+    exact = np.array([3.0, -4.0, 5.0, -1.0])
+    assert baselines.max_error_over_rms(exact, exact) == 0.0
+    y = exact + np.array([0.0, 0.5, 0.0, -0.1])
+    assert baselines.max_error_over_rms(y, exact) == pytest.approx(0.5 / np.sqrt(51 / 4))
+
+
+def test_slow_baselines_are_skipped_and_say_so() -> None:
+    layer = square("8->8 @16", 8, 16, 8, 3)
+    x, w = layer.random_input(), layer.random_weight()
+    baseline = baselines.BASELINES["numpy tensordot"]
+    assert baseline.obstacle(x, w, layer, limit=60.0) is None
+    assert "one run would take about" in (baseline.obstacle(x, w, layer, limit=1e-9) or "")
+
+
+def test_photograph_fills_any_number_of_channels() -> None:
+    pytest.importorskip("PIL")
+    pytest.importorskip("matplotlib")
+    photograph = image.load(image.default_photograph())
+    x = image.as_input(photograph, (2, 8, 30, 41), "float32")
+    assert x.shape == (2, 8, 30, 41)
+    assert x.dtype == np.float32
+    assert float(x.mean()) == pytest.approx(0, abs=1e-4)
+    assert float(x.std()) == pytest.approx(1, abs=1e-4)
+    planes = x.reshape(16, -1)
+    assert all(not np.array_equal(a, b) for a, b in itertools.combinations(planes, 2))
+    # Real content: neighbouring pixels resemble each other, which those of noise do not.
+    neighbours = [float(np.corrcoef(p[:, 1:].ravel(), p[:, :-1].ravel())[0, 1]) for p in x.reshape(16, 30, 41)]
+    assert np.median(neighbours) > 0.7
+
+
+def test_study_has_a_row_for_everyone() -> None:
+    layer = square("3x3", 8, 12, 16, 3)
+    x, w = layer.random_input(), layer.random_weight()
+    effort = compare.Effort(min_time=0.002, rounds=3, memory=False)
+    algorithms = fastconv.algorithms()
+    study = compare.study(layer, x, w, algorithms=algorithms, effort=effort)
+    assert [row.name for row in study.rows] == [*algorithms, compare.CALL, *baselines.BASELINES]
+    problem = layer.problem()
+    for row in study.rows[: len(algorithms)]:
+        reason = _core.rejects(row.name, problem)
+        assert (row.status, row.reason) == (("measured", None) if reason is None else ("refused", reason))
+    measured = [row for row in study.rows if row.status == "measured"]
+    assert all(row.max_error_over_rms is not None and row.max_error_over_rms < 1e-5 for row in measured)
+    for row in measured:
+        assert row.gflop_per_s == pytest.approx(2 * problem.multiply_adds / (row.time_median_us or 0) / 1e3)
+        assert row.share_of_peak == pytest.approx((row.gflop_per_s or 0) / study.peak_gflop_per_s)
+    assert [row.name for row in measured if row.is_auto] == [study.auto]
+    assert sum(row.is_fastest for row in measured) == 1
+    assert study.dense_weights == 16 * 12 * 12 * 8 * 12 * 12
+
+
+def test_peak_and_gemm_of_one_run() -> None:
+    isa = fastconv.available_isas()[-1]
+    rows = peak.gemm_shares(isa, threads=1, size=128, min_time=0.02)
+    assert [row.dtype for row in rows] == list(peak.DTYPES)
+    for row in rows:
+        assert row.gemm_gflops_first_quartile <= row.gemm_gflops_median <= row.gemm_gflops_third_quartile
+        assert 0.05 < row.share_of_peak < 1.3, "even a small GEMM is within sight of the peak, and none is above it"
+
+
+def test_bandwidth_levels() -> None:
+    sets = peak.working_sets(threads=1)
+    assert list(sets.values()) == sorted(sets.values())
+    levels = peak.bandwidths(1, seconds=0.002, repeats=1)
+    assert [level.level for level in levels] == list(sets)
+    assert all(min(level.read_gb_per_s, level.write_gb_per_s, level.copy_gb_per_s) > 0.1 for level in levels)

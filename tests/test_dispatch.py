@@ -1,0 +1,135 @@
+"""The policy: which algorithm runs which layer, why, and on what that does not depend."""
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import _core, dispatch
+from fastconv.arguments import as_layer
+from fastconv.dispatch import choose
+
+
+def layer(input_shape, weight_shape, dtype="float32", **options):
+    return as_layer(input_shape, weight_shape, **options, dtype=dtype).problem
+
+
+LAYERS = {
+    "first 7x7 stride 2": layer((1, 3, 224, 224), (64, 3, 7, 7), stride=2, padding=3),
+    "1x1": layer((1, 64, 56, 56), (256, 64, 1, 1)),
+    "1x1 stride 2": layer((1, 256, 56, 56), (512, 256, 1, 1), stride=2),
+    "3x3, 64 channels": layer((1, 64, 56, 56), (64, 64, 3, 3), padding=1),
+    "3x3, 256 channels": layer((1, 256, 28, 28), (256, 256, 3, 3), padding=1),
+    "3x3 on few pixels": layer((1, 512, 2, 2), (512, 512, 3, 3), padding=1),
+    "3x3, 3 channels": layer((1, 3, 224, 224), (32, 3, 3, 3), padding=1),
+    "3x3, 8 filters": layer((1, 64, 56, 56), (8, 64, 3, 3), padding=1),
+    "3x3 stride 2": layer((1, 64, 56, 56), (128, 64, 3, 3), stride=2, padding=1),
+    "3x3 dilated": layer((1, 64, 56, 56), (64, 64, 3, 3), dilation=2, padding=2),
+    "3x3 in groups": layer((1, 128, 28, 28), (128, 4, 3, 3), groups=32, padding=1),
+    "depthwise": layer((1, 128, 28, 28), (128, 1, 3, 3), groups=128, padding=1),
+    "depthwise, two filters each": layer((1, 64, 28, 28), (128, 1, 5, 5), groups=64, padding=2),
+    "depthwise 1x1": layer((1, 64, 28, 28), (64, 1, 1, 1), groups=64),
+    "5x5": layer((1, 48, 35, 35), (64, 48, 5, 5), padding=2),
+    "one channel 31x31": layer((1, 1, 512, 512), (1, 1, 31, 31), padding=15),
+    "1x7": layer((1, 64, 17, 17), (64, 64, 1, 7), padding=(0, 3)),
+    "one pixel": layer((1, 16, 1, 1), (16, 16, 1, 1)),
+}
+
+# (weights packed beforehand, weights packed at each call)
+EXPECTED = {
+    "1x1": ("pointwise", "pointwise"),
+    "1x1 stride 2": ("pointwise", "pointwise"),
+    "one pixel": ("pointwise", "pointwise"),
+    "3x3, 64 channels": ("winograd", "winograd"),
+    "3x3, 256 channels": ("winograd", "winograd"),
+    "depthwise": ("depthwise", "depthwise"),
+    "depthwise, two filters each": ("depthwise", "depthwise"),
+    "depthwise 1x1": ("depthwise", "depthwise"),
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_kernel_sizes_with_an_algorithm_of_their_own(name):
+    prepared, unprepared = EXPECTED[name]
+    assert choose(LAYERS[name], prepared=True).algorithm == prepared
+    assert choose(LAYERS[name], prepared=False).algorithm == unprepared
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+@pytest.mark.parametrize("name", sorted(LAYERS.keys() - EXPECTED.keys() - {"3x3 on few pixels"}))
+def test_all_other_layers_run_direct_or_im2col_whichever_is_cheaper(name, prepared):
+    problem = LAYERS[name]
+    costs = {algorithm: _core.cost(algorithm, problem, prepared) for algorithm in ("direct", "im2col")}
+    assert choose(problem, prepared=prepared).algorithm == min(costs, key=costs.get)
+
+
+def test_few_pixels_do_not_pay_for_transforming_the_weights():
+    problem = LAYERS["3x3 on few pixels"]
+    assert choose(problem, prepared=True).algorithm == "winograd"
+    assert choose(problem, prepared=False).algorithm in ("direct", "im2col")
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+@pytest.mark.parametrize("name", LAYERS)
+def test_what_is_chosen_accepts_the_layer_and_has_a_reason(name, prepared):
+    choice = choose(LAYERS[name], prepared=prepared)
+    assert _core.rejects(choice.algorithm, LAYERS[name]) is None
+    assert choice.algorithm not in ("reference", "dense")
+    assert choice == next(rule[:2] for rule in dispatch.RULES if rule[:2] == choice)
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_number_of_threads_changes_nothing(name, prepared):
+    choices = set()
+    for n in (1, 2, 3, 16):
+        with fastconv.num_threads(n):
+            choices.add(choose(LAYERS[name], prepared=prepared))
+    assert len(choices) == 1
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_limit_is_kept_and_nothing_is_given_up_early(name, prepared):
+    """From no limit downwards, each limit one byte below what the last choice needed, until nothing fits."""
+    problem, limit, seen = LAYERS[name], None, []
+    accepting = [algorithm for algorithm in _core.algorithms() if _core.rejects(algorithm, problem) is None]
+    least = min(dispatch.scratch_bytes(algorithm, problem, prepared) for algorithm in accepting)
+    while limit is None or limit >= least:
+        choice = choose(problem, prepared=prepared, workspace_limit=limit)
+        needed = dispatch.scratch_bytes(choice.algorithm, problem, prepared)
+        assert limit is None or needed <= limit
+        seen.append(choice.algorithm)
+        limit = needed - 1
+    assert limit == least - 1
+    assert len(seen) == len(set(seen))
+    if limit >= 0:
+        message = rf"^workspace_limit: expected at least {least} bytes, which '\w+' needs here, got {limit}$"
+        with pytest.raises(ValueError, match=message):
+            choose(problem, prepared=prepared, workspace_limit=limit)
+
+
+def test_packed_weights_count_only_if_they_are_made_in_the_call():
+    problem = LAYERS["3x3, 64 channels"]
+    workspace, packed = _core.workspace_bytes("winograd", problem), _core.packed_bytes("winograd", problem)
+    assert packed > 0
+    assert choose(problem, prepared=True, workspace_limit=workspace).algorithm == "winograd"
+    assert choose(problem, prepared=False, workspace_limit=workspace + packed).algorithm == "winograd"
+    assert choose(problem, prepared=False, workspace_limit=workspace + packed - 1).algorithm != "winograd"
+
+
+def test_rules_name_algorithms_and_each_has_a_last_resort():
+    assert {rule.algorithm for rule in dispatch.RULES} == set(_core.algorithms())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_conv2d_runs_what_the_policy_says(monkeypatch, dtype):
+    ran = []
+    run_once = _core.run_once
+    monkeypatch.setattr(
+        _core, "run_once", lambda problem, name, *rest: ran.append(name) or run_once(problem, name, *rest)
+    )
+    _core.forget()
+    fastconv.conv2d(np.ones((1, 8, 9, 9), dtype), np.ones((8, 8, 1, 1), dtype))
+    fastconv.conv2d(np.ones((1, 8, 9, 9), dtype), np.ones((8, 1, 3, 3), dtype), groups=8)
+    fastconv.conv2d(np.ones((1, 8, 9, 9), dtype), np.ones((8, 8, 1, 1), dtype), algorithm="im2col")
+    assert ran == ["pointwise", "depthwise", "im2col"]
