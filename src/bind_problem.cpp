@@ -68,7 +68,7 @@ void bind_problem(py::module_& module) {
       .def("__eq__", [](const P& a, const py::object& b) { return py::isinstance<P>(b) && a == b.cast<const P&>(); })
       .def("__hash__", [](const P& p) { return py::hash(all_of(p)); })
       .def("__repr__", [](const P& p) { return "Problem" + std::string(py::repr(all_of(p))); })
-      .def(py::pickle(all_of, [make](const py::tuple& t) {
+      .def(py::pickle([](const P& p) { return all_of(p); }, [make](const py::tuple& t) {
         const auto at = [&](std::size_t i) { return t[i].cast<Extent>(); };
         return make(t[0].cast<std::string>(), at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8), at(9), at(10), at(11),
                     at(12), at(13), at(14), at(15), at(16));

@@ -67,6 +67,13 @@ def test_multiply_adds_are_those_of_the_algorithm():
     assert reports["winograd"].multiply_adds == 2 * (5 * 6 * 36) * 24 * 16
 
 
+def test_multiply_adds_of_groups():
+    e = fastconv.explain((1, 64, 16, 16), (64, 16, 3, 3), padding=1, groups=4)
+    reports = by_name(e)
+    assert reports["direct"].multiply_adds == 64 * 256 * 16 * 9
+    assert reports["winograd"].multiply_adds * 4 == reports["direct"].multiply_adds  # 36 products instead of 144
+
+
 def test_prepared_weights_cost_less():
     shapes = (1, 64, 14, 14), (64, 64, 3, 3)
     at_each_call, beforehand = by_name(fastconv.explain(*shapes)), by_name(fastconv.explain(*shapes, prepared=True))
@@ -207,20 +214,22 @@ def rms(a):
 @pytest.mark.parametrize(
     "algorithm", [name for name in fastconv.algorithms() if name not in ("pointwise", "depthwise")]
 )
-@pytest.mark.parametrize("C", [16, 128])
-def test_expected_errors_are_near_the_measured_ones(algorithm, dtype, C):
-    """Within a factor of 4 below and 1.5 above; and the bound holds."""
+@pytest.mark.parametrize("isa", fastconv.available_isas())
+@pytest.mark.parametrize("C", [2, 16, 128])
+def test_expected_errors_are_near_the_measured_ones(algorithm, dtype, isa, C):
+    """Not above 1.5 times, nor below a sixth (blocked sums are that much better); and the bound holds."""
     rng = np.random.default_rng(1)
     x = rng.standard_normal((1, C, 12, 12)).astype(dtype)
     w = rng.standard_normal((16, C, 3, 3)).astype(dtype)
     wide = np.longdouble if dtype == "float64" else np.float64
     windows = np.lib.stride_tricks.sliding_window_view(x[0], (3, 3), axis=(1, 2)).astype(wide)
     exact = np.einsum("cpqrs,kcrs->kpq", windows, w.astype(wide))
-    y = fastconv.conv2d(x[0], w, algorithm=algorithm)
     problem = fastconv.explain(x.shape, w.shape, dtype=dtype).problem
-    variant = _core.variant(algorithm, problem)
+    with fastconv.use_isa(isa):
+        y = fastconv.conv2d(x[0], w, algorithm=algorithm)
+        variant = _core.variant(algorithm, problem)
     errors = (y - exact).astype(np.float64) / rms(exact)
     expected = numerics.expected_error(algorithm, problem, variant)
-    assert expected / 4 < rms(errors) < 1.5 * expected
+    assert expected / 6 < rms(errors) < 1.5 * expected
     bound = numerics.error_bound(algorithm, problem, variant)
-    assert float(np.abs(errors).max()) < bound < 15 * expected
+    assert float(np.abs(errors).max()) < bound < (20 if C > 2 else 30) * expected

@@ -2,8 +2,9 @@
 // (Lavin & Gray, arXiv:1509.09308.)
 //
 // Fused over blocks of tiles, so that the transformed image never exists as a whole: transform a block's tiles for all
-// channels (V, tiles as lanes); for each few panels of filters, (m + 2)^2 products with the transformed weights (U, filters as lanes; V is read as
-// scalars, so any number of tiles goes without padding); transform the sums (M) back at once, still in cache.
+// channels (V, tiles as lanes); for each few panels of filters, (m + 2)^2 products with the transformed weights (U,
+// filters as lanes; V is read as scalars, so any number of tiles goes without padding); transform the sums (M) back while
+// they are in cache.
 // Every sum over the channels is made in one go: the result does not depend on blocks or threads.
 #include <numeric>
 
@@ -15,8 +16,8 @@ namespace {
 
 Extent ceil_div(Extent n, Extent d) { return (n + d - 1) / d; }
 
-// The larger tile is the faster one unless the map leaves it half empty, or is so small that the time goes into reading the
-// transformed weights, 36 values against 16 (512 channels at 7x7: 191 against 151 GFLOP/s).
+// The larger tile is the faster one unless the map leaves it half empty, or is so small that the time goes into reading
+// the transformed weights, 36 values against 16 (512 channels at 7x7: 191 against 151 GFLOP/s).
 int outputs_of_tile(const ConvProblem& p) {
   const auto multiplies = [&](Extent m) { return (m + 2) * (m + 2) * ceil_div(p.P(), m) * ceil_div(p.Q(), m); };
   const bool weights_dominate = p.P() <= 8 && p.Q() <= 8 && p.C_per_group() * p.K_per_group() >= 256 * 256;
@@ -40,7 +41,8 @@ struct Blocking {
     planes = (m + 2) * (m + 2);
     const Extent tile_rows = ceil_div(p.P(), m), tile_columns = ceil_div(p.Q(), m);
 
-    // About 56 tiles: fewer read U too often, more push V out of L2 (64 to 512 channels: best of 14 to 196). 4 MiB of V at most.
+    // About 56 tiles: fewer read U too often, more push V out of L2 (64 to 512 channels: best of 14 to 196). V: about 4 MiB
+    // at most.
     const Extent fit = Extent{4} * 1024 * 1024 / (planes * C * Extent(sizeof(T)));
     const Extent most = std::clamp<Extent>(fit, set.channel_pixels, 56);
     column_blocks = ceil_div(tile_columns, most);
@@ -55,13 +57,13 @@ struct Blocking {
     const Extent tasks = p.N * p.groups * row_blocks * column_blocks, threads = r.threads;
     const Extent wanted = tasks < 4 * threads ? threads / std::gcd(tasks, threads) : 1;
     parts_of_filters = std::max<Extent>(1, std::min(wanted, p.K_per_group() / panel));
-    filters = std::min(padded_filters(set, p.K_per_group()), std::max<Extent>(1, 32 / panel) * panel);
+    filters = std::min(padded_filters(set, p.K_per_group()), std::max<Extent>(1, 64 / panel) * panel);
 
     const Extent tiles = rows * columns;
     pitch = ceil_div(tiles, set.lanes) * set.lanes;
-    v_plane = odd_lines<T>(C * pitch);
+    v_plane = odd_lines<T>(C * pitch + set.lanes);
     m_plane = odd_lines<T>(tiles * filters);
-    scratch_ld = m * pitch + 2 * set.lanes;
+    scratch_ld = odd_lines<T>(m * pitch + 3 * set.lanes);
     v_bytes = bytes_of<T>(planes * v_plane);
     m_bytes = bytes_of<T>(planes * m_plane);
     scratch_bytes = bytes_of<T>(2 * (m + 2) * scratch_ld);
@@ -83,7 +85,9 @@ std::string rejects(const ConvProblem& p) {
   return {};
 }
 
-std::string variant(const ConvProblem& p, const Kernels&) { return outputs_of_tile(p) == 2 ? "F(2x2,3x3)" : "F(4x4,3x3)"; }
+std::string variant(const ConvProblem& p, const Kernels&) {
+  return outputs_of_tile(p) == 2 ? "F(2x2,3x3)" : "F(4x4,3x3)";
+}
 
 std::size_t packed_bytes(const ConvProblem& p, const Kernels& kernels) {
   return with_type(p, [&](auto t) {
@@ -98,7 +102,7 @@ double cost(const ConvProblem& p, const Kernels& kernels) {
   const Extent lanes = p.dtype == DType::float32 ? kernels.f32.lanes : kernels.f64.lanes;
   const double filled = double(ceil_div(p.K_per_group(), lanes) * lanes);
   const double products = 2.0 * tiles * double((m + 2) * (m + 2) * p.C) * filled;
-  // The transforms take the time of about this many operations per tile and channel (20 and 16 cycles of AVX-512 for m = 4).
+  // The transforms take the time of about this many operations per tile and channel (20 and 16 cycles of AVX-512, m = 4).
   const double transforms = tiles * (double(p.C) * 640 + double(p.K) * 512) * (m == 4 ? 1.0 : 0.4);
   return estimate(products + transforms, 0.93, double(packed_bytes(p, kernels)), p, kernels);
 }
@@ -160,25 +164,35 @@ void pack(const ConvProblem& p, const Kernels& kernels, const T* weight, std::by
               [&](const T* from, T* to) { pack_group(set, from, p.K_per_group(), p.C_per_group(), to); });
 }
 
-// M[xi][tile][filter] for one panel of filters: (m + 2)^2 products over all channels.
+// M[xi][tile][filter] for `filters` filters (whole vectors) from u on. Panels inside, so that a plane of V is read from far
+// away once.
 template <class T>
-void multiply(const KernelSet<T>& set, const Blocking<T>& b, const T* u, Extent lanes, const T* v,
+void multiply(const KernelSet<T>& set, const Blocking<T>& b, const T* u, Extent filters, const T* v,
               const std::ptrdiff_t* offset, Extent C, Extent tiles, T* sums) {
-  const Extent vectors = lanes / set.lanes;
   const Split runs(tiles, set.channel_pixels);
+  // A panel as large as L1 comes from L3 or memory: each run brings a share of the next one into L2 (512 channels on
+  // AVX-512: 11-14 %; nothing at 256).
+  const bool fetch = C * b.panel * Extent(sizeof(T)) >= 32 * 1024;
   Tile<T> tile{};
   tile.steps = C;
   tile.offset = offset;
   tile.ld = b.filters;
-  for (Extent xi = 0; xi < b.planes; ++xi) {
-    tile.packed = u + xi * C * lanes;
-    for (Extent run = 0; run < runs.parts; ++run) {
-      const Extent first = runs.begin(run);
-      tile.streamed = v + xi * b.v_plane + first;
-      tile.out = sums + xi * b.m_plane + first * b.filters;
-      set.channel_tile[runs.size(run)][vectors](tile);
+  tile.ahead_step = fetch ? ceil_div(set.lanes, runs.parts) : 0;
+  for (Extent xi = 0; xi < b.planes; ++xi)
+    for (Extent k = 0; k < filters; k += b.panel) {
+      const auto lanes_at = [&](Extent k_) { return std::min(b.panel, filters - k_); };
+      const auto panel_at = [&](Extent xi_, Extent k_) { return u + (k_ * b.planes + xi_ * lanes_at(k_)) * C; };
+      const Extent vectors = lanes_at(k) / set.lanes;
+      const T* const next = k + b.panel < filters ? panel_at(xi, k + b.panel) : panel_at(xi + 1, 0);
+      tile.packed = panel_at(xi, k);
+      for (Extent run = 0; run < runs.parts; ++run) {
+        const Extent first = runs.begin(run);
+        tile.streamed = v + xi * b.v_plane + first;
+        tile.out = sums + xi * b.m_plane + first * b.filters + k;
+        if (fetch) tile.ahead = next + run * tile.ahead_step * vectors * C;
+        set.channel_tile[runs.size(run)][vectors](tile);
+      }
     }
-  }
 }
 
 template <class T>
@@ -213,10 +227,8 @@ bool run(const Execution<T>& e) {
     const Extent last = parts.begin(part + 1);
     for (Extent k0 = parts.begin(part); k0 < last; k0 += b.filters) {
       const Extent filters = std::min(b.filters, last - k0);
-      for (Extent k = k0; k < k0 + filters; k += b.panel) {
-        const T* u = reinterpret_cast<const T*>(e.packed) + g * group_size + k * b.planes * C;
-        multiply(set, b, u, std::min(b.panel, padded - k), v, offset, C, rows * columns, sums + (k - k0));
-      }
+      const T* u = reinterpret_cast<const T*>(e.packed) + g * group_size + k0 * b.planes * C;
+      multiply(set, b, u, std::min(padded_filters(set, filters), padded - k0), v, offset, C, rows * columns, sums);
       const Epilogue<T> epilogue = from_filter(e.epilogue, g * Kg + k0);
       kernels.output({sums, b.m_plane, b.filters, rows, columns, filters,
                       e.output + ((n * p.K + g * Kg + k0) * P + row * b.m) * Q + column * b.m, P * Q, Q,

@@ -2,28 +2,22 @@
 
 namespace fastconv {
 
-namespace {
-
-// Vectors per pixel strip: more for thin panels (M <= 4), which need more sums to hide the FMA latency.
+// More vectors for thin panels (M <= 4): they need more sums to hide the FMA latency.
 template <class T>
-int strip_vectors(const KernelSet<T>& set, Extent rows) {
+Extent strip_width(const KernelSet<T>& set, Extent filters) {
+  const Extent rows = Split(filters, set.pixel_rows).size(0);
   int vectors = 1;
   for (int nv = 2; nv <= max_pixel_vectors; ++nv)
     if (set.pixel_tile[0][rows][nv]) vectors = nv;
-  return vectors;
+  return Extent{vectors} * set.lanes;
 }
-
-}  // namespace
 
 template <class T>
 void pack_pixel_lanes(const KernelSet<T>& set, const T* weight, Extent filters, Extent steps, T* packed) {
   const Split panels(filters, set.pixel_rows);
   for (Extent panel = 0; panel < panels.parts; ++panel) {
-    const Extent rows = panels.size(panel);
-    const T* from = weight + panels.begin(panel) * steps;
-    T* to = packed + panels.begin(panel) * steps;
-    for (Extent i = 0; i < steps; ++i)
-      for (Extent m = 0; m < rows; ++m) to[i * rows + m] = from[m * steps + i];
+    const Extent rows = panels.size(panel), first = panels.begin(panel) * steps;
+    set.transpose_pack({weight + first, steps, rows, steps, packed + first, rows, rows});
   }
 }
 
@@ -32,12 +26,12 @@ void multiply_pixel_lanes(const Product<T>& p) {
   const Extent L = p.set.lanes;
   const Split panels(p.filters, p.set.pixel_rows);
   const Extent last_step = p.last_step < 0 ? p.steps : p.last_step;
-  const Extent part = part_of<T>(p.steps);
+  const Extent part = part_of<T>(p.steps), width = strip_width(p.set, p.filters);
+  const Extent strip_step = p.strip_step ? p.strip_step : width;
   for (Extent first = p.first_step; first < last_step; first += part) {
     const Extent steps = first + part < last_step ? part : last_step - first;
     for (Extent panel = 0; panel < panels.parts; ++panel) {
       const Extent m = panels.size(panel), k = panels.begin(panel);
-      const Extent width = strip_vectors(p.set, m) * L;
       Epilogue<T> epilogue = p.epilogue;
       if (epilogue.bias) epilogue.bias += k;
       Tile<T> tile{};
@@ -52,7 +46,7 @@ void multiply_pixel_lanes(const Product<T>& p) {
           const Extent pixels = p.columns - column < width ? p.columns - column : width;
           const Extent vectors = (pixels + L - 1) / L;
           tile.tail = int(pixels - (vectors - 1) * L);
-          tile.streamed = p.streamed + row * p.row_step + column;
+          tile.streamed = p.streamed + row * p.row_step + column / width * strip_step;
           tile.out = p.out + k * p.out_ld + row * p.out_row + column;
           p.set.pixel_tile[tile.tail != L][m][vectors](tile);
         }
@@ -66,13 +60,7 @@ void pack_channel_lanes(const KernelSet<T>& set, const T* weight, Extent filters
   for (Extent k0 = 0; k0 < padded; k0 += panel) {
     const Extent lanes = padded - k0 < panel ? padded - k0 : panel;
     const Extent live = filters - k0 < lanes ? filters - k0 : lanes;
-    T* to = packed + k0 * steps;
-    // Sixteen steps at a time: their lines of `weight` stay in L1 while the filters are walked.
-    for (Extent i0 = 0; i0 < steps; i0 += 16) {
-      const Extent i1 = i0 + 16 < steps ? i0 + 16 : steps;
-      for (Extent k = 0; k < lanes; ++k)
-        for (Extent i = i0; i < i1; ++i) to[i * lanes + k] = k < live ? weight[(k0 + k) * steps + i] : T(0);
-    }
+    set.transpose_pack({weight + k0 * steps, steps, live, steps, packed + k0 * steps, lanes, lanes});
   }
 }
 
@@ -114,6 +102,8 @@ void multiply_channel_lanes(const Product<T>& p) {
 
 template void pack_pixel_lanes(const KernelSet<float>&, const float*, Extent, Extent, float*);
 template void pack_pixel_lanes(const KernelSet<double>&, const double*, Extent, Extent, double*);
+template Extent strip_width(const KernelSet<float>&, Extent);
+template Extent strip_width(const KernelSet<double>&, Extent);
 template void multiply_pixel_lanes(const Product<float>&);
 template void multiply_pixel_lanes(const Product<double>&);
 template void pack_channel_lanes(const KernelSet<float>&, const float*, Extent, Extent, float*);

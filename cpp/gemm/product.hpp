@@ -7,7 +7,6 @@
 // weights in L1; the other order loses 9-20 points where channel planes are powers of two (64x64, 128x128).
 #pragma once
 
-#include <cstdlib>
 #include "fastconv/problem.hpp"
 #include "kernels/kernels.hpp"
 
@@ -25,6 +24,8 @@ struct Product {
   Extent out_ld, out_row;  // from one filter's, and one row's, output to the next's
   Epilogue<T> epilogue;  // bias of the first filter, or null
   T* sums = nullptr;     // channel lanes: channel_sums(...) values
+  // Pixel lanes: columns packed in strips of strip_width(...), `strip_step` from one to the next; 0 if they lie side by side.
+  Extent strip_step = 0;
   // Pixel lanes can take the reduction in parts: steps [first_step, last_step) now, the rest in other calls.
   Extent first_step = 0, last_step = -1;
 };
@@ -33,7 +34,7 @@ struct Product {
 // the same whatever the threads and blocks are, so that sums are too.
 template <class T>
 Extent part_of(Extent steps) {
-  const Extent most = getenv("KC")?atoi(getenv("KC")):sizeof(T) == 4 ? 512 : 256;
+  const Extent most = sizeof(T) == 4 ? 512 : 256;
   const Extent parts = (steps + most - 1) / most;
   return parts ? (steps + parts - 1) / parts : 1;
 }
@@ -53,6 +54,8 @@ struct Split {
 // --- pixels as lanes ---
 template <class T>
 void pack_pixel_lanes(const KernelSet<T>& set, const T* weight, Extent filters, Extent steps, T* packed);
+template <class T>
+Extent strip_width(const KernelSet<T>& set, Extent filters);  // of the register tiles' rows, in pixels
 template <class T>
 void multiply_pixel_lanes(const Product<T>& product);
 

@@ -31,11 +31,25 @@ struct Tile {
   ptrdiff_t ld;
   int tail;                // pixel lanes: valid lanes of the last vector, 1 .. lanes
   bool accumulate;         // start from what `out` holds, not from zero
+  // Channel lanes: what to bring into L2 meanwhile, ahead_step values further for every vector of every step; null and
+  // 0 for nothing.
+  const T* ahead;
+  ptrdiff_t ahead_step;
   const Epilogue<T>* epilogue;  // pixel lanes: null while more of the reduction is to come; bias points at row 0's value
 };
 
 template <class T>
 using TileKernel = void (*)(const Tile<T>&);
+
+// Rows of weights into columns of a panel: to[column * to_ld + row], `stored` values per column, zeros from `rows` on.
+template <class T>
+struct TransposePack {
+  const T* from;  // from[row * from_ld + column]
+  ptrdiff_t from_ld;
+  ptrdiff_t rows, columns;
+  T* to;
+  ptrdiff_t to_ld, stored;  // rows <= stored
+};
 
 // A block of `rows` x `columns` values, rows being pixels and columns channels, stored channel by channel.
 template <class T>
@@ -48,8 +62,9 @@ struct TransposeStore {
   const Epilogue<T>* epilogue;  // bias points at channel 0's value
 };
 
-// Winograd F(m x m, 3 x 3), tiles of m + 2: the points are 0, +-1, infinity for m = 2 and 0, +-a, +-b, infinity for m = 4. With
-// these a and b the error is half (rms) to a fifth (largest) of that with 1 and 2, for 1-2 % of the time. Weights are transformed with the same ones.
+// Winograd F(m x m, 3 x 3), tiles of m + 2: the points are 0, +-1, infinity for m = 2 and 0, +-a, +-b, infinity for
+// m = 4. With these a and b the error is half (rms) to a fifth (largest) of that with 1 and 2, for 1-2 % of the time.
+// Weights are transformed with the same ones.
 inline constexpr double winograd_a = 0.625, winograd_b = 1.5;
 
 // One channel's tiles, B^T d B, tile = tile_row * tile_columns + tile_column. See winograd_input-inl.hpp.
@@ -59,10 +74,10 @@ struct WinogradInput {
   ptrdiff_t H, W;
   ptrdiff_t row, column;    // image coordinates of the first tile's corner: -pad_top, -pad_left at the border
   ptrdiff_t tile_rows, tile_columns;
-  T* to;                    // to[xi * plane + tile], xi = i * (m + 2) + j; whole vectors of tiles are written
+  T* to;                    // to[xi * plane + tile], xi = i * (m + 2) + j; up to a vector past the last is overwritten
   ptrdiff_t plane;
   T* scratch;               // 2 (m + 2) rows
-  ptrdiff_t scratch_ld;     // of at least m * (tiles in whole vectors) + 2 vectors of values
+  ptrdiff_t scratch_ld;     // of at least m * (tiles in whole vectors) + 3 vectors of values
 };
 
 // A block of tiles of several channels, A^T m A, then stored with bias and activation. See winograd_output-inl.hpp.
@@ -135,6 +150,7 @@ struct KernelSet {
   TileKernel<T> channel_tile[max_channel_pixels + 1][max_channel_vectors + 1];
 
   void (*transpose_store)(const TransposeStore<T>&);
+  void (*transpose_pack)(const TransposePack<T>&);
   void (*activate)(T* values, ptrdiff_t count, ActivationKind kind, T slope);
   void (*depthwise_rows)(const DepthwiseRows<T>&);
   void (*depthwise_strip)(const DepthwiseStrip<T>&);

@@ -75,9 +75,13 @@ void channel_tile(const Tile<T>& tile) {
     for (int j = 0; j < NV; ++j) sum[p][j] = tile.accumulate ? V::load(tile.out + p * tile.ld + j * L) : V::zero();
 
   const T* weight = tile.packed;
+  // Nothing to bring in: a line that is in L1 anyway, which costs nothing measurable, and no second copy of the loop.
+  const T* ahead = tile.ahead ? tile.ahead : weight;
   const ptrdiff_t* offset = tile.offset;
   for (const ptrdiff_t* end = offset + tile.steps; offset != end; ++offset, weight += NV * L) {
     const T* pixel = tile.streamed + *offset;
+#pragma GCC unroll 8
+    for (int j = 0; j < NV; ++j, ahead += tile.ahead_step) __builtin_prefetch(ahead, 0, 2);
     V w[NV];
 #pragma GCC unroll 8
     for (int j = 0; j < NV; ++j) w[j] = V::load(weight + j * L);

@@ -1,9 +1,11 @@
 // Winograd's input transform B^T d B of one channel, with tiles as lanes.
 //
-// First down the columns, straight from the image's rows (neighbouring pixels as lanes); the m + 2 resulting rows of every
-// tile row go to scratch end to end, so that narrow maps fill vectors too. Then along the rows: tiles as lanes, by
-// splitting m vectors of pixels into m phases. The last two pixels of a tile are the next tile's first two, but not at a row's end:
-// a second copy, m pixels on, has them in the same phases.
+// First down the columns, straight from the image's rows, neighbouring pixels as lanes; the m + 2 resulting rows go to
+// scratch. Then along the rows: tiles as lanes, by splitting m vectors of pixels into m phases. The last two pixels of
+// a tile are the next tile's first two.
+//
+// Wide maps go tile row by tile row. Narrow ones (7 tiles, 16 lanes) would leave lanes idle: there the tile rows lie end
+// to end in scratch, and since a row's last tile has no next one, a second copy, m pixels on, has those two pixels.
 #pragma once
 
 #include "kernels/vec.hpp"
@@ -35,55 +37,82 @@ inline void winograd_input_1d(const Vec<T> (&d)[6], Vec<T> (&v)[6]) {
   v[4] = fnma(vb, odd_b, even_b);
 }
 
-template <class T, int m>
-void winograd_input(const WinogradInput<T>& block) {
+// Tile rows [first, last), which lie end to end in scratch. More than one only if EndToEnd.
+template <class T, int m, bool EndToEnd>
+inline void winograd_input_rows(const WinogradInput<T>& block, ptrdiff_t first, ptrdiff_t last) {
   using V = Vec<T>;
   constexpr int L = V::lanes, edge = m + 2;
   const ptrdiff_t ld = block.scratch_ld, W = block.W, width = m * block.tile_columns;
   T* const ahead = block.scratch + edge * ld + m;  // ahead[x - m] is what scratch[x] is, up to each row's end
 
-  for (ptrdiff_t tile_row = 0; tile_row < block.tile_rows; ++tile_row) {
+  for (ptrdiff_t tile_row = first; tile_row < last; ++tile_row) {
     const T* row[edge];
+    bool inside = true;
     for (int i = 0; i < edge; ++i) {
       const ptrdiff_t h = block.row + tile_row * m + i;
       row[i] = h >= 0 && h < block.H ? block.image + h * W : nullptr;
+      inside = inside && row[i];
     }
-    T* const to = block.scratch + tile_row * width;
-    T* const to_ahead = ahead + tile_row * width - m;
+    T* const to = block.scratch + (tile_row - first) * width;
+    T* const to_ahead = ahead + (tile_row - first) * width - m;
     T before[edge][2];  // the end of the tile row before, which the first vector overwrites
-    for (int i = 0; i < edge; ++i)
-      for (int j = 0; j < 2; ++j) before[i][j] = to_ahead[i * ld + j];
+    if constexpr (EndToEnd)
+      for (int i = 0; i < edge; ++i)
+        for (int j = 0; j < 2; ++j) before[i][j] = to_ahead[i * ld + j];
     for (ptrdiff_t x = 0; x < width + 2; x += L) {
+      const ptrdiff_t w = block.column + x;
       V d[edge], v[edge];
+      if (inside && w >= 0 && w + L <= W) {
 #pragma GCC unroll 6
-      for (int i = 0; i < edge; ++i) d[i] = row[i] ? V::load_window(row[i], W, block.column + x) : V::zero();
+        for (int i = 0; i < edge; ++i) d[i] = V::load(row[i] + w);
+      } else {
+#pragma GCC unroll 6
+        for (int i = 0; i < edge; ++i) d[i] = row[i] ? V::load_window(row[i], W, w) : V::zero();
+      }
       winograd_input_1d<T>(d, v);
 #pragma GCC unroll 6
       for (int i = 0; i < edge; ++i) {
         v[i].store(to + i * ld + x);
-        v[i].store(to_ahead + i * ld + x);
+        if constexpr (EndToEnd) v[i].store(to_ahead + i * ld + x);
       }
     }
-    for (int i = 0; i < edge; ++i)
-      for (int j = 0; j < 2; ++j) to_ahead[i * ld + j] = before[i][j];
+    if constexpr (EndToEnd)
+      for (int i = 0; i < edge; ++i)
+        for (int j = 0; j < 2; ++j) to_ahead[i * ld + j] = before[i][j];
   }
 
-  const ptrdiff_t tiles = block.tile_rows * block.tile_columns;
+  const ptrdiff_t tiles = (last - first) * block.tile_columns;
   for (ptrdiff_t tile = 0; tile < tiles; tile += L) {
     const T* from = block.scratch + tile * m;
-    const T* from_ahead = ahead + tile * m;
-    T* to = block.to + tile;
-    for (int i = 0; i < edge; ++i, from += ld, from_ahead += ld) {
-      V phase[m], next[m], d[edge], v[edge];
+    T* to = block.to + first * block.tile_columns + tile;
+    for (int i = 0; i < edge; ++i, from += ld) {
+      V phase[m], d[edge], v[edge];
       deinterleave<m>(from, phase);
-      deinterleave<m>(from_ahead, next);
       for (int j = 0; j < m; ++j) d[j] = phase[j];
-      d[m] = next[0];
-      d[m + 1] = next[1];
+      if constexpr (EndToEnd) {
+        V next[m];
+        deinterleave<m>(from + edge * ld + m, next);
+        d[m] = next[0];
+        d[m + 1] = next[1];
+      } else {
+        d[m] = shift_in(phase[0], from[m * L]);
+        d[m + 1] = shift_in(phase[1], from[m * L + 1]);
+      }
       winograd_input_1d<T>(d, v);
 #pragma GCC unroll 6
       for (int j = 0; j < edge; ++j, to += block.plane) v[j].store(to);
     }
+  }
+}
+
+template <class T, int m>
+void winograd_input(const WinogradInput<T>& block) {
+  constexpr int L = Vec<T>::lanes;
+  const ptrdiff_t in_vectors = (block.tile_columns + L - 1) / L * L;
+  if (block.tile_columns * 4 >= in_vectors * 3 || block.tile_rows == 1) {
+    for (ptrdiff_t row = 0; row < block.tile_rows; ++row) winograd_input_rows<T, m, false>(block, row, row + 1);
+  } else {
+    winograd_input_rows<T, m, true>(block, 0, block.tile_rows);
   }
 }
 

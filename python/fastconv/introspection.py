@@ -237,7 +237,7 @@ def _multiply_adds(algorithm: str, p: Problem, variant: str) -> int:
     if tile := re.match(r"F\((\d+)x(\d+),(\d+)x(\d+)\)", variant):
         m_h, m_w, r_h, r_w = map(int, tile.groups())
         tiles = p.N * -(-p.P // m_h) * -(-p.Q // m_w)
-        return tiles * (m_h + r_h - 1) * (m_w + r_w - 1) * p.K * p.C
+        return tiles * (m_h + r_h - 1) * (m_w + r_w - 1) * p.K * (p.C // p.groups)
     return p.multiply_adds
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _LEGEND = f"""\
 time: median per call; the rows of a table take turns, so that all see the same drift of the machine; "?": noisy.
 Algorithms run with weights packed beforehand; {CALL} packs them at each call, and shows which algorithm it chose.
-GFLOP/s: 2 * multiply-adds / time, so that saving arithmetic counts. of peak: of the FMA peak, which takes turns too.
+GFLOP/s: 2 * multiply-adds / time, so that saving arithmetic counts. of peak: of the best FMA peak among the same turns.
 workspace, packed: exact bytes of a call's scratch memory and of packed weights.
 error: largest absolute error against NumPy in float64, over the root mean square of the output.
 NumPy and SciPy use as many threads as their BLAS and FFT do by default, whatever --threads says."""
@@ -88,7 +88,8 @@ def _layer_data(study: LayerStudy) -> dict[str, Any]:
         "dense_bytes": study.dense_bytes,
         "auto": study.auto,
         "auto_reason": study.auto_reason,
-        "fma_peak_gflop_per_s": study.peak_gflop_per_s,
+        "fma_peak_best_gflop_per_s": study.peak_best_gflop_per_s,
+        "fma_peak_median_gflop_per_s": study.peak_median_gflop_per_s,
     }
 
 
@@ -118,7 +119,7 @@ def _heading(study: LayerStudy) -> Text:
     facts = (
         f"  {study.weights:,} weights; {quantity(study.multiply_adds, '', 1000)} multiply-adds; "
         f"receptive field {R} x {S}; as a dense layer {quantity(study.dense_weights, '', 1000)} weights; "
-        f"peak {study.peak_gflop_per_s:.0f} GFLOP/s"
+        f"peak {study.peak_best_gflop_per_s:.0f} GFLOP/s"
     )
     return Text.assemble((study.layer.name, "bold"), facts)
 
@@ -164,14 +165,15 @@ def _figures(row: Row) -> tuple[str, ...]:
 
 
 def _refusals(part: Part) -> Iterator[Text]:
-    """A line per row and reason, with the kernel sizes it holds for."""
+    """A line per row and reason, with the kernel sizes it holds for; JSON and CSV have the full text."""
     from rich.text import Text
 
     sizes: dict[tuple[str, str, str], list[str]] = {}
     for study in part.studies:
         for row in study.rows:
             if row.status != "measured":
-                sizes.setdefault((row.status, row.name, row.reason or ""), []).append(study.layer.name)
+                why = (row.reason or "").partition(", got")[0]  # what it got is the kernel size before the colon
+                sizes.setdefault((row.status, row.name, why), []).append(study.layer.name)
             elif row.peak_memory_note is not None and row.peak_memory_note.startswith("not measured"):
                 sizes.setdefault(("memory", row.name, row.peak_memory_note), []).append(study.layer.name)
     for (status, name, reason), kernels in sizes.items():
