@@ -7,7 +7,6 @@
 
 #include <string>
 
-#include "fastconv/epilogue.hpp"
 #include "fastconv/problem.hpp"
 
 namespace fastconv::python {
@@ -60,8 +59,5 @@ inline void require(const py::array& array, const char* name, DType dtype, std::
 inline void require_writable(const py::array& array, const char* name) {
   if (!array.writeable()) throw py::value_error(std::string(name) + ": got a read-only array, expected a writable one");
 }
-
-// (kind, a, b) or None.
-Activation activation_of(const py::object& spec);
 
 }  // namespace fastconv::python

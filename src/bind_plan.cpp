@@ -1,10 +1,6 @@
 // Plan, and the call that packs its weights for one use only.
 #include <pybind11/stl.h>
 
-#include <optional>
-
-#include "array_args.hpp"
-#include "bind_registry.hpp"
 #include "call.hpp"
 #include "run_released.hpp"
 
@@ -32,7 +28,19 @@ py::array output_or_new(const ConvProblem& p, const py::object& out) {
   return array;
 }
 
+bool overlap(const py::array& array, py::handle other) {
+  if (other.is_none()) return false;
+  const auto b = py::reinterpret_borrow<py::array>(other);
+  const auto* a0 = static_cast<const std::byte*>(array.data());
+  const auto* b0 = static_cast<const std::byte*>(b.data());
+  return a0 < b0 + b.nbytes() && b0 < a0 + array.nbytes();
+}
+
 namespace {
+
+void require_apart(const py::array& y, py::handle other, const char* name) {
+  if (overlap(y, other)) throw py::value_error(std::string("out: got memory that overlaps ") + name + ", expected memory apart");
+}
 
 void require_parameters(const ConvProblem& p, const py::array& weight, const py::object& bias) {
   require(weight, "weight", p.dtype, {p.K, p.C_per_group(), p.R, p.S});
@@ -59,6 +67,7 @@ py::array call_plan(const Plan& plan, const py::array& x, const py::object& out)
   const ConvProblem& p = plan.problem();
   require(x, "x", p.dtype, {p.N, p.C, p.H, p.W});
   py::array y = output_or_new(p, out);
+  require_apart(y, x, "x");
   const void* from = x.data();
   void* to = y.mutable_data();
   run_released([&] { return plan.run(from, to); });
@@ -70,6 +79,9 @@ py::array call_once(const ConvProblem& p, const std::string& name, const py::obj
   require(x, "x", p.dtype, {p.N, p.C, p.H, p.W});
   require_parameters(p, weight, bias);
   py::array y = output_or_new(p, out);
+  require_apart(y, x, "x");
+  require_apart(y, weight, "weight");
+  require_apart(y, bias, "bias");
   return run_unprepared(p, algorithm_named(name), activation_of(activation), x.data(), weight.data(), data_or_null(bias), y);
 }
 

@@ -34,7 +34,10 @@ void bind_problem(py::module_& module) {
   };
   using P = ConvProblem;
   const auto bytes = [](Extent values, const P& p) { return values * Extent(size_of(p.dtype)); };
-  py::class_<P>(module, "Problem", py::is_final())
+  py::class_<P>(module, "Problem", py::is_final(),
+                "One convolution layer: extents, geometry and dtype. Letters: N images, C channels, H x W image, K filters,\n"
+                "R x S kernel, P x Q output. Immutable, comparable, hashable, picklable. Raises ValueError if the extents\n"
+                "make no layer, or if a size overflows.")
       .def(py::init(make), py::arg("dtype"), py::arg("N"), py::arg("C"), py::arg("H"), py::arg("W"), py::arg("K"),
            py::arg("R"), py::arg("S"), py::arg("stride_h") = 1, py::arg("stride_w") = 1, py::arg("pad_top") = 0,
            py::arg("pad_bottom") = 0, py::arg("pad_left") = 0, py::arg("pad_right") = 0, py::arg("dilation_h") = 1,

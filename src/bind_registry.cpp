@@ -1,9 +1,7 @@
 // The registry: who there is, who accepts what, at what cost.
 #include <pybind11/stl.h>
 
-#include "array_args.hpp"
-#include "bind_registry.hpp"
-#include "fastconv/plan.hpp"
+#include "call.hpp"
 
 namespace fastconv::python {
 

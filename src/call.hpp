@@ -1,12 +1,20 @@
-// What the two ways of a call without a plan share.
+// What the ways of making a call share: names and specifications to records, outputs, and running without the GIL.
 #pragma once
+
+#include <string>
 
 #include "array_args.hpp"
 #include "fastconv/plan.hpp"
 
 namespace fastconv::python {
 
+const Algorithm& algorithm_named(const std::string& name);  // ValueError, listing the names, if there is none
+Activation activation_of(const py::object& spec);           // (kind, a, b) or None
+
 py::array output_or_new(const ConvProblem& problem, const py::object& out);
+
+// Whether the memory of `array` and of `other`, an array or None, overlap. Both are contiguous.
+bool overlap(const py::array& array, py::handle other);
 
 // Pointers are to arrays that were checked; y is returned, filled.
 py::array run_unprepared(const ConvProblem& problem, const Algorithm& algorithm, const Activation& activation, const void* x,

@@ -7,14 +7,11 @@
 #include <new>
 #include <unordered_map>
 
-#include "bind_registry.hpp"
 #include "call.hpp"
 #include "fastconv/isa.hpp"
 #include "fastconv/threads.hpp"
 
 namespace fastconv::python {
-
-Activation activation_of(const py::object& spec);
 
 namespace {
 
@@ -113,16 +110,10 @@ bool make_key(PyObject* const* args, Key& key) {
   bool ok = key.add_array(args[input]) && key.add_array(args[weight]) &&
             (args[bias] == Py_None ? key.add('N') : key.add_array(args[bias]));
   for (int i = stride; ok && i <= activation; ++i) ok = key.add_object(args[i]);
+  // The kernels run on NCHW: other layouts are the Python layer's.
+  ok = ok && PyUnicode_CheckExact(args[layout]) && PyUnicode_CompareWithASCIIString(args[layout], "NCHW") == 0;
   // The workspace that a limit is compared with depends on ISA and threads.
   return ok && key.add_object(args[limit]) && key.add(num_threads()) && key.add(std::int64_t(active_isa()));
-}
-
-bool overlap(const py::array& a, PyObject* other) {
-  if (other == Py_None) return false;
-  const auto b = py::reinterpret_borrow<py::array>(other);
-  const auto* a0 = static_cast<const std::byte*>(a.data());
-  const auto* b0 = static_cast<const std::byte*>(b.data());
-  return a0 < b0 + b.nbytes() && b0 < a0 + a.nbytes();
 }
 
 // `out` as it can be used at once: plain, writable, of the output's dtype and shape, apart from the inputs.

@@ -365,8 +365,8 @@ def test_bad_calls_say_what_is_wrong(case):
 
 
 NEEDS_INPUT = {
-    "input is a list", "integers", "an image without channels", "a video", "other channels", "a kernel that is too large",
-    "mixed dtypes",
+    "input is a list", "integers", "an image without channels", "a video", "other channels",
+    "a kernel that is too large", "mixed dtypes",
 }  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 // of them structural zeros, the others copies of the C R S K weights. Built from the kernel, multiplied with the flattened
 // images as the essay on kernel sizes has it: what a convolution saves is what this costs.
 #include <cstdio>
-#include <limits>
 
 #include "algorithms/common.hpp"
 
@@ -78,13 +77,12 @@ bool run(const Execution<T>& e) {
   pack_pixel_lanes(set, e.input, p.N, inputs, images);  // here images are what filters are elsewhere: the broadcast rows
   for (Extent i = 0; i < inputs; ++i) offset[i] = i * outputs;
   // The bias is per column here, so it cannot ride in the product's epilogue: it is added, and the activation done, after.
-  const Epilogue<T> none{nullptr, -std::numeric_limits<T>::infinity(), std::numeric_limits<T>::infinity(), {}, 0};
 
   const Extent tasks = (outputs + task_outputs - 1) / task_outputs;
   return parallel_for(tasks, e.resources.threads, [&](Extent task, int) {
     const Extent first = task * task_outputs, count = std::min(task_outputs, outputs - first);
     multiply_pixel_lanes(Product<T>{set, images, p.N, inputs, reinterpret_cast<const T*>(e.packed) + first, offset, 1, 0,
-                                    count, e.output + first, outputs, outputs, none});
+                                    count, e.output + first, outputs, outputs, no_epilogue<T>()});
     for (Extent n = 0; n < p.N; ++n) {
       T* y = e.output + n * outputs + first;
       for (Extent i = 0; i < count; ++i) {

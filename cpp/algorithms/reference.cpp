@@ -20,7 +20,7 @@ double activated(double y, ActivationKind kind, double slope) {
     case ActivationKind::leaky_relu: return y < 0 ? slope * y : y;
     case ActivationKind::hardswish: return y * std::min(6.0, std::max(0.0, y + 3.0)) / 6.0;
     case ActivationKind::sigmoid: return 1.0 / (1.0 + std::exp(-y));
-    case ActivationKind::silu: return y / (1.0 + std::exp(-y));
+    case ActivationKind::silu: return std::max(y, -1000.0) / (1.0 + std::exp(-y));
     case ActivationKind::tanh: return std::tanh(y);
     case ActivationKind::clip: break;
   }

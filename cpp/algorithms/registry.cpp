@@ -1,7 +1,7 @@
 // The list. To add an algorithm, add its file and a line here; tests, benchmarks and documents read this list.
 #include "fastconv/algorithm.hpp"
 
-// Equal costs keep this order.
+// In this order they are listed: special shapes first, general ones after, the slow ones last.
 #define FASTCONV_ALGORITHMS(X) \
   X(pointwise)                 \
   X(depthwise)                 \

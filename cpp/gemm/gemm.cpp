@@ -1,43 +1,50 @@
 #include "gemm/gemm.hpp"
 
 #include <algorithm>
-#include <limits>
 
 #include "base/aligned_buffer.hpp"
 #include "base/parallel_for.hpp"
-#include "gemm/im2col_block.hpp"
 
 namespace fastconv {
 
 namespace {
 
-// Columns of B per task: its packed block (part x columns) takes at most half of a 1 MiB L2.
 template <class T>
-Extent block_columns(Extent N) {
-  const Extent most = 256;
-  return (Split(N, most).size(0) + 63) / 64 * 64;
-}
+struct Blocking {
+  Extent part, strip, width, strip_step;
+  std::size_t packed_bytes, offsets_bytes, block_bytes;
+
+  Blocking(Extent M, Extent N, Extent K, const KernelSet<T>& set) {
+    constexpr Extent line = Extent(cache_line / sizeof(T));
+    part = part_of<T>(K);
+    strip = strip_width(set, M);
+    // 512 columns: half as many rereads of A, and of B's pages, as 256 (+2 % at 1024 x 1024 x 1024).
+    const Extent strips = Split((N + strip - 1) / strip, std::max<Extent>(1, 512 / strip)).size(0);
+    width = strips * strip;
+    // One line more than full: strips a power of two apart would be written to the same sets of L1.
+    strip_step = part * strip + line;
+    packed_bytes = round_up(std::size_t(M * K) * sizeof(T), cache_line);
+    offsets_bytes = round_up(std::size_t(K) * sizeof(std::ptrdiff_t), cache_line);
+    block_bytes = round_up(std::size_t(strips * strip_step) * sizeof(T), cache_line);
+  }
+};
 
 }  // namespace
 
 template <class T>
 std::size_t gemm_workspace(Extent M, Extent N, Extent K, const Resources& resources) {
-  const std::size_t a = round_up(std::size_t(M * K) * sizeof(T), cache_line);
-  const std::size_t offsets = round_up(std::size_t(K) * sizeof(std::ptrdiff_t), cache_line);
-  const std::size_t block = round_up(std::size_t(part_of<T>(K) * block_columns<T>(N)) * sizeof(T), cache_line);
-  return a + offsets + block * std::size_t(resources.threads);
+  const Blocking<T> b(M, N, K, kernel_set<T>(*resources.kernels));
+  return b.packed_bytes + b.offsets_bytes + b.block_bytes * std::size_t(resources.threads);
 }
 
 template <class T>
 bool gemm(Extent M, Extent N, Extent K, const T* a, const T* b, T* c, const Resources& resources, std::byte* workspace) {
   const KernelSet<T>& set = kernel_set<T>(*resources.kernels);
-  const Extent part = part_of<T>(K), block_width = block_columns<T>(N), strip = strip_width(set, M);
+  const Blocking<T> by(M, N, K, set);
   T* packed = reinterpret_cast<T*>(workspace);
-  workspace += round_up(std::size_t(M * K) * sizeof(T), cache_line);
-  auto* offset = reinterpret_cast<std::ptrdiff_t*>(workspace);
-  workspace += round_up(std::size_t(K) * sizeof(std::ptrdiff_t), cache_line);
-  const std::size_t block_bytes = round_up(std::size_t(part * block_width) * sizeof(T), cache_line);
-  for (Extent i = 0; i < K; ++i) offset[i] = i % part * strip;
+  auto* offset = reinterpret_cast<std::ptrdiff_t*>(workspace + by.packed_bytes);
+  std::byte* blocks = workspace + by.packed_bytes + by.offsets_bytes;
+  for (Extent i = 0; i < K; ++i) offset[i] = i % by.part * by.strip;
 
   const Split row_panels(M, set.pixel_rows);
   const bool packed_all = parallel_for(row_panels.parts, resources.threads, [&](Extent panel, int) {
@@ -46,19 +53,15 @@ bool gemm(Extent M, Extent N, Extent K, const T* a, const T* b, T* c, const Reso
   });
   if (!packed_all) return false;
 
-  return parallel_for((N + block_width - 1) / block_width, resources.threads, [&](Extent task, int thread) {
-    T* block = reinterpret_cast<T*>(workspace + block_bytes * std::size_t(thread));
-    const Extent first_column = task * block_width, width = std::min(block_width, N - first_column);
-    for (Extent first = 0; first < K; first += part) {
-      const Extent last = std::min(K, first + part);
-      for (Extent i = first; i < last; ++i)
-        for (Extent j = 0; j < width; j += strip)
-          std::copy_n(b + i * N + first_column + j, std::min(strip, width - j), block + j * part + (i - first) * strip);
-      Product<T> product{set, packed, M, K, block, offset, 1, 0, width, c + first_column, N, N,
-                         {nullptr, -std::numeric_limits<T>::infinity(), std::numeric_limits<T>::infinity(), {}, 0}};
-      product.strip_step = part * strip;
+  return parallel_for((N + by.width - 1) / by.width, resources.threads, [&](Extent task, int thread) {
+    T* block = reinterpret_cast<T*>(blocks + by.block_bytes * std::size_t(thread));
+    const Extent first_column = task * by.width, columns = std::min(by.width, N - first_column);
+    Product<T> product{set, packed, M, K, block, offset, 1, 0, columns, c + first_column, N, N, no_epilogue<T>()};
+    product.strip_step = by.strip_step;
+    for (Extent first = 0; first < K; first += by.part) {
       product.first_step = first;
-      product.last_step = last;
+      product.last_step = std::min(K, first + by.part);
+      set.strip_pack({b + first * N + first_column, N, product.last_step - first, columns, block, by.strip, by.strip_step});
       multiply_pixel_lanes(product);
     }
   });

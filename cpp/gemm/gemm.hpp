@@ -1,4 +1,4 @@
-// Plain matrix product, five loops with both operands packed: the measure of the microkernel, and dense's multiplier.
+// Plain matrix product, five loops with both operands packed: the measure of the microkernel.
 // Goto & van de Geijn, ACM TOMS 34(3), 2008.
 #pragma once
 

@@ -7,10 +7,18 @@
 // weights in L1; the other order loses 9-20 points where channel planes are powers of two (64x64, 128x128).
 #pragma once
 
+#include <limits>
+
 #include "fastconv/problem.hpp"
 #include "kernels/kernels.hpp"
 
 namespace fastconv {
+
+template <class T>
+Epilogue<T> no_epilogue() {
+  constexpr T infinity = std::numeric_limits<T>::infinity();
+  return {nullptr, -infinity, infinity, ActivationKind::clip, T(0)};
+}
 
 template <class T>
 struct Product {

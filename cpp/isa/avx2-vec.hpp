@@ -155,6 +155,7 @@ inline constexpr int tile_pixel_rows = 6, tile_pixel_vectors = 2;
 inline constexpr int tile_channel_pixels = 6, tile_channel_vectors = 2;
 // Zen 4, one thread, float32: what the cost estimates compare with.
 inline constexpr double nominal_gflops = 112.0;
+inline constexpr int mask_registers = 1;  // vector registers that a mask takes
 inline constexpr int vector_registers = 16;
 
 }  // namespace

@@ -23,7 +23,8 @@ struct Vec<float> {
   using Window = Mask;
   static Window window(ptrdiff_t width, ptrdiff_t column) {
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    return _mm512_cmplt_epu32_mask(_mm512_add_epi32(_mm512_set1_epi32(int(column)), lane), _mm512_set1_epi32(int(width)));
+    const __m512i at = _mm512_add_epi32(_mm512_set1_epi32(int(column)), lane);
+    return _mm512_cmplt_epu32_mask(at, _mm512_set1_epi32(int(width)));
   }
   static Vec zero() { return {_mm512_setzero_ps()}; }
   static Vec broadcast(float x) { return {_mm512_set1_ps(x)}; }
@@ -217,6 +218,7 @@ inline constexpr int tile_pixel_rows = 14, tile_pixel_vectors = 2;
 inline constexpr int tile_channel_pixels = 14, tile_channel_vectors = 2;
 // Zen 4, one thread, float32: what the cost estimates compare with.
 inline constexpr double nominal_gflops = 112.0;
+inline constexpr int mask_registers = 0;  // vector registers that a mask takes
 inline constexpr int vector_registers = 32;
 
 }  // namespace

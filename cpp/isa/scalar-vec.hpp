@@ -39,7 +39,8 @@ struct Vec {
     for (int i = 0; i < lanes; ++i) r.v[i] = i < n ? p[i] : T(0);
     return r;
   }
-  static Vec load(const T* p, Window w) {
+  // Not inlined: kernels unroll it many times, and only at the borders.
+  static __attribute__((noinline)) Vec load(const T* p, Window w) {
     Vec r;
     for (int i = 0; i < lanes; ++i) r.v[i] = i >= w.low && i < w.high ? p[i] : T(0);
     return r;
@@ -145,6 +146,7 @@ inline constexpr int tile_pixel_rows = 4, tile_pixel_vectors = 2;
 inline constexpr int tile_channel_pixels = 4, tile_channel_vectors = 2;
 // Baseline x86-64, one thread, float32: what the cost estimates compare with.
 inline constexpr double nominal_gflops = 12.0;
+inline constexpr int mask_registers = 0;  // vector registers that a mask takes
 inline constexpr int vector_registers = 16;
 
 }  // namespace

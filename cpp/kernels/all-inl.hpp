@@ -1,8 +1,10 @@
 // Every kernel, and the table of them that this unit exports. Included once by each isa/*.cpp, after its Vec.
 #include "kernels/depthwise-inl.hpp"
+#include "kernels/depthwise_strip-inl.hpp"
 #include "kernels/measure-inl.hpp"
+#include "kernels/pack-inl.hpp"
 #include "kernels/tile-inl.hpp"
-#include "kernels/transpose-inl.hpp"
+#include "kernels/transpose_store-inl.hpp"
 #include "kernels/winograd_input-inl.hpp"
 #include "kernels/winograd_output-inl.hpp"
 
@@ -25,6 +27,7 @@ constexpr KernelSet<T> kernel_set() {
   put_channel_tiles<T, 1, 1>(set);
   set.transpose_store = transpose_store<T>;
   set.transpose_pack = transpose_pack<T>;
+  set.strip_pack = strip_pack<T>;
   set.activate = activate<T>;
   set.winograd_f2 = {winograd_input<T, 2>, winograd_output<T, 2>};
   set.winograd_f4 = {winograd_input<T, 4>, winograd_output<T, 4>};

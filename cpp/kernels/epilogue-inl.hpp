@@ -12,11 +12,16 @@ inline Vec<T> finish(Vec<T> v, Vec<T> bias, Vec<T> low, Vec<T> high) {
   return min(high, max(low, add(v, bias)));
 }
 
-// e^x, relative error below 2 ulp on the range that activations need (the argument is clamped to where e^x is normal).
-// Cody-Waite reduction x = n ln2 + r, then e^r by its Taylor polynomial: |r| <= 0.35, so degree 7 leaves 5e-9 and
-// degree 13 leaves 4e-18.
+// e^x = (1 + tail) 2^n, relative error of a few ulp on the range that activations need (the argument is clamped to where e^x
+// is normal). Cody-Waite reduction x = n ln2 + r, then e^r - 1 by its Taylor polynomial: |r| <= 0.35, so degree 7 leaves 5e-9
+// and degree 13 leaves 4e-18.
 template <class T>
-inline Vec<T> exp(Vec<T> x) {
+struct Exponential {
+  Vec<T> tail, n;
+};
+
+template <class T>
+inline Exponential<T> exponential(Vec<T> x) {
   using V = Vec<T>;
   constexpr bool single = sizeof(T) == 4;
   constexpr T bound = single ? T(87) : T(708);
@@ -28,14 +33,24 @@ inline Vec<T> exp(Vec<T> x) {
   constexpr double inverse_factorial[] = {1., 1., 1. / 2, 1. / 6, 1. / 24, 1. / 120, 1. / 720, 1. / 5040, 1. / 40320,
                                           1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800.};
   V p = V::broadcast(T(inverse_factorial[degree]));
-  for (int i = degree - 1; i >= 0; --i) p = fma(p, r, V::broadcast(T(inverse_factorial[i])));
-  return scale2(p, n);
+  for (int i = degree - 1; i >= 1; --i) p = fma(p, r, V::broadcast(T(inverse_factorial[i])));
+  return {mul(p, r), n};
 }
 
 template <class T>
 inline Vec<T> sigmoid(Vec<T> x) {
   const Vec<T> one = Vec<T>::broadcast(T(1));
-  return div(one, add(one, exp(sub(Vec<T>::zero(), x))));
+  const Exponential<T> e = exponential(sub(Vec<T>::zero(), x));
+  return div(one, add(one, scale2(add(one, e.tail), e.n)));
+}
+
+// t / (t + 2) with t = e^2x - 1, which keeps its digits near zero: there n = 0 and t is the polynomial itself.
+template <class T>
+inline Vec<T> tanh(Vec<T> x) {
+  const Vec<T> one = Vec<T>::broadcast(T(1));
+  const Exponential<T> e = exponential(add(x, x));
+  const Vec<T> t = add(scale2(e.tail, e.n), sub(scale2(one, e.n), one));
+  return div(t, add(t, Vec<T>::broadcast(T(2))));
 }
 
 template <class T>
@@ -49,12 +64,8 @@ inline Vec<T> activated(Vec<T> x, ActivationKind kind, Vec<T> slope) {
       return mul(mul(x, gate), V::broadcast(T(1.0 / 6.0)));
     }
     case ActivationKind::sigmoid: return sigmoid(x);
-    case ActivationKind::silu: return mul(x, sigmoid(x));
-    case ActivationKind::tanh: {
-      // 2 sigmoid(2x) - 1 cancels near zero; there the odd Taylor terms are exact enough (|x| < 0.1: next term 6e-13 x).
-      const V t = sub(mul(V::broadcast(T(2)), sigmoid(add(x, x))), V::broadcast(T(1)));
-      return t;
-    }
+    case ActivationKind::silu: return mul(max(V::broadcast(T(-1000)), x), sigmoid(x));  // 0, not NaN, towards -inf
+    case ActivationKind::tanh: return tanh(x);
     case ActivationKind::clip: break;
   }
   return x;

@@ -51,6 +51,16 @@ struct TransposePack {
   ptrdiff_t to_ld, stored;  // rows <= stored
 };
 
+// Rows of a matrix into strips of `width` columns, each strip contiguous: to[strip * strip_step + row * width + column].
+template <class T>
+struct StripPack {
+  const T* from;  // from[row * from_ld + column]
+  ptrdiff_t from_ld;
+  ptrdiff_t rows, columns;
+  T* to;
+  ptrdiff_t width, strip_step;  // width a multiple of the lanes
+};
+
 // A block of `rows` x `columns` values, rows being pixels and columns channels, stored channel by channel.
 template <class T>
 struct TransposeStore {
@@ -98,8 +108,8 @@ struct WinogradKernels {
   void (*output)(const WinogradOutput<T>&);
 };
 
-// Output rows of consecutive depthwise filters: see depthwise-inl.hpp. Row i, column j of a filter's plane is the sum over
-// (r, s) of weight[r][s] * image[i * stride + r * dilation_h - pad_top][j * stride + s * dilation_w - pad_left].
+// Output rows of consecutive depthwise filters: see depthwise-inl.hpp. Row i, column j of a filter's plane is the sum
+// over (r, s) of weight[r][s] * image[i * stride + r * dilation_h - pad_top][j * stride + s * dilation_w - pad_left].
 template <class T>
 struct DepthwiseRows {
   const T* image;           // the first filter's channel, H x W
@@ -108,7 +118,7 @@ struct DepthwiseRows {
   ptrdiff_t per_channel;    // this many filters to a channel
   ptrdiff_t position;       // of the first filter among its channel's
   const T* weights;         // R * S per filter, in the order of visit_taps in algorithms/depthwise.cpp
-  int chunk;                // rows of taps whose weights are held at once: depthwise_chunk(R)
+  int chunk;                // rows of taps whose weights are held at once: chunk_of in algorithms/depthwise.cpp
   ptrdiff_t R, S;
   ptrdiff_t stride;         // 1, or 2 with unit dilation and R == chunk
   ptrdiff_t dilation_h, dilation_w, pad_top, pad_left;
@@ -118,7 +128,7 @@ struct DepthwiseRows {
   const Epilogue<T>* epilogue;  // bias points at the first filter's value
 };
 
-// The same from a padded strip with phases split (gemm/padded_strip.hpp), one filter: any stride and dilation.
+// One filter from a padded strip: see depthwise_strip-inl.hpp.
 template <class T>
 struct DepthwiseStrip {
   const T* strip;           // depthwise_strip_rows rows at least
@@ -134,7 +144,7 @@ struct DepthwiseStrip {
 inline constexpr int depthwise_strip_rows = 4;
 
 inline constexpr int max_pixel_rows = 14, max_pixel_vectors = 6;
-inline constexpr int max_channel_pixels = 28, max_channel_vectors = 4;
+inline constexpr int max_channel_pixels = 28, max_channel_vectors = 2;
 
 template <class T>
 struct KernelSet {
@@ -151,6 +161,7 @@ struct KernelSet {
 
   void (*transpose_store)(const TransposeStore<T>&);
   void (*transpose_pack)(const TransposePack<T>&);
+  void (*strip_pack)(const StripPack<T>&);
   void (*activate)(T* values, ptrdiff_t count, ActivationKind kind, T slope);
   void (*depthwise_rows)(const DepthwiseRows<T>&);
   void (*depthwise_strip)(const DepthwiseStrip<T>&);

@@ -23,6 +23,12 @@ void pixel_tile(const Tile<T>& tile) {
 #pragma GCC unroll 8
     for (int j = 0; j < NV; ++j) sum[m][j] = V::zero();
 
+  // Sums of an earlier part of the reduction have left L1 and perhaps L2 by now.
+  if (tile.accumulate)
+    for (int m = 0; m < M; ++m)
+      for (int j = 0; j < NV * L * int(sizeof(T)); j += 64)
+        __builtin_prefetch(reinterpret_cast<const char*>(tile.out + m * tile.ld) + j, 1);
+
   const T* weight = tile.packed;
   const ptrdiff_t* offset = tile.offset;
   for (const ptrdiff_t* end = offset + tile.steps; offset != end; ++offset, weight += M) {
@@ -100,25 +106,25 @@ void channel_tile(const Tile<T>& tile) {
 }
 
 // Tiles that the registers hold: sums, the vectors of one operand, one broadcast; for masked tails on AVX2 the mask too.
-constexpr bool fits(int rows, int vectors) { return rows * vectors + vectors + 1 <= vector_registers; }
+constexpr bool fits(int rows, int vectors, int masks) { return rows * vectors + vectors + 1 + masks <= vector_registers; }
 
 template <class T, int M, int NV>
 constexpr void put_pixel_tiles(KernelSet<T>& set) {
-  if constexpr (fits(M, NV) && (NV <= tile_pixel_vectors || M <= 4)) {
+  if constexpr (fits(M, NV, mask_registers) && (NV <= tile_pixel_vectors || M <= 4)) {
     set.pixel_tile[0][M][NV] = pixel_tile<T, M, NV, false>;
     set.pixel_tile[1][M][NV] = pixel_tile<T, M, NV, true>;
   }
   if constexpr (NV < max_pixel_vectors)
     put_pixel_tiles<T, M, NV + 1>(set);
-  else if constexpr (M < max_pixel_rows)
+  else if constexpr (M < tile_pixel_rows)
     put_pixel_tiles<T, M + 1, 1>(set);
 }
 
 template <class T, int PX, int NV>
 constexpr void put_channel_tiles(KernelSet<T>& set) {
-  if constexpr (fits(PX, NV)) set.channel_tile[PX][NV] = channel_tile<T, PX, NV>;
+  if constexpr (fits(PX, NV, 0)) set.channel_tile[PX][NV] = channel_tile<T, PX, NV>;
   if constexpr (NV < max_channel_vectors)
-    put_channel_tiles<T, PX, (NV == 1 ? 2 : 4)>(set);
+    put_channel_tiles<T, PX, NV + 1>(set);
   else if constexpr (PX < max_channel_pixels)
     put_channel_tiles<T, PX + 1, 1>(set);
 }

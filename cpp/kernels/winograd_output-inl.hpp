@@ -2,7 +2,7 @@
 // as make one vector of output pixels are transformed, then stored transposed with bias and activation.
 #pragma once
 
-#include "kernels/transpose-inl.hpp"
+#include "kernels/transpose_store-inl.hpp"
 
 namespace fastconv::FASTCONV_ISA {
 namespace {

@@ -20,10 +20,12 @@ from fastconv.introspection import (
     show_config,
     summary,
 )
-from fastconv.isa import available_isas, use_isa
+from fastconv.isa import available_isas, use_isa, warn_of_environment
 from fastconv.threads import get_num_threads, num_threads, set_num_threads
 
 __version__ = build_info()["version"]
+
+warn_of_environment()
 
 __all__ = [
     "AlgorithmReport",

@@ -134,7 +134,7 @@ def variant(algorithm: str, problem: Problem) -> str:
     """The inner choice an algorithm makes for a problem, e.g. "F(4x4,3x3)" or "channel lanes"; "" if it has none."""
 
 def cost(algorithm: str, problem: Problem, prepared: bool = True) -> float:
-    """Estimated microseconds with the present ISA and threads; prepared=False adds packing the weights."""
+    """Estimated microseconds of one thread with the present ISA; prepared=False adds packing the weights."""
 
 def packed_bytes(algorithm: str, problem: Problem) -> int:
     """Bytes of the weights in the algorithm's own order."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -49,3 +51,14 @@ def use_isa(name: str) -> Iterator[None]:
         yield
     finally:
         _core.set_isa(before)
+
+
+def warn_of_environment() -> None:
+    """RuntimeWarning if ``FASTCONV_ISA`` names something that does not run here and was therefore passed over."""
+    wanted = os.environ.get("FASTCONV_ISA")
+    if wanted and wanted not in available_isas():
+        warnings.warn(
+            f"FASTCONV_ISA: expected one of {', '.join(available_isas())}, got {wanted!r}; using {_core.get_isa()!r}",
+            RuntimeWarning,
+            stacklevel=3,
+        )

@@ -1,38 +1,10 @@
-// Blocks of lanes x lanes values transposed in registers: weights on the way into their panels, and sums with channels as
-// lanes on the way back to NCHW, bias and activation applied.
+// The way back from channel lanes to NCHW: blocks of lanes x lanes values transposed in registers, bias and activation applied.
 #pragma once
 
 #include "kernels/epilogue-inl.hpp"
 
 namespace fastconv::FASTCONV_ISA {
 namespace {
-
-// Through a scratch block, so that neither rows nor columns past the end are read. (A scalar loop takes 5-10 times as long:
-// 3 % of a 1024 x 1024 x 1024 product.)
-template <class T>
-void transpose_pack(const TransposePack<T>& pack) {
-  using V = Vec<T>;
-  constexpr int L = V::lanes;
-  T block[L * L];
-  for (ptrdiff_t r0 = 0; r0 < pack.stored; r0 += L) {
-    const ptrdiff_t live_rows = pack.rows - r0;
-    const auto stored = V::first(int(pack.stored - r0 < L ? pack.stored - r0 : L));
-    for (ptrdiff_t c0 = 0; c0 < pack.columns; c0 += L) {
-      const int columns = int(pack.columns - c0 < L ? pack.columns - c0 : L);
-      const auto live = V::first(columns);
-      for (int r = 0; r < L; ++r)
-        (r < live_rows ? V::load(pack.from + (r0 + r) * pack.from_ld + c0, live) : V::zero()).store(block + r * L);
-      V column[L];
-      transpose_load(block, L, column);
-      T* to = pack.to + c0 * pack.to_ld + r0;
-#pragma GCC unroll 16
-      for (int c = 0; c < L; ++c) {
-        if (c == columns) break;
-        column[c].store(to + c * pack.to_ld, stored);
-      }
-    }
-  }
-}
 
 template <class T>
 void transpose_store(const TransposeStore<T>& block) {

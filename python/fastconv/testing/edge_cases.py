@@ -1,0 +1,83 @@
+"""Layers that break convolutions: each small, each odd in its own way, named so that a failure tells which one.
+
+Sizes are chosen so that no count of channels, filters or pixels is a multiple of any vector, except where it is on
+purpose; so that between them every inner choice of every algorithm is made (a test holds this); and so that all of them
+together take a second.
+"""
+
+from __future__ import annotations
+
+from fastconv.bench.layers import ODD, NamedLayer
+
+EDGES = (
+    # Sizes.
+    NamedLayer("one pixel, 3->5 1x1", 3, 1, 1, 5, 1, 1),
+    NamedLayer("three pixels, 40->32 1x1", 40, 3, 1, 32, 1, 1),
+    NamedLayer("one pixel in padding, 5->7 3x3", 5, 1, 1, 7, 3, 3, padding=((1, 1), (1, 1))),
+    NamedLayer("one output, kernel as large as the image", 3, 5, 7, 9, 5, 7),
+    NamedLayer("one channel, one filter, 3x3", 1, 9, 8, 1, 3, 3),
+    NamedLayer("row of pixels, 1x5", 4, 1, 37, 6, 1, 5, padding=((0, 0), (2, 2))),
+    NamedLayer("column of pixels, 5x1", 4, 37, 1, 6, 5, 1, padding=((2, 2), (0, 0))),
+    NamedLayer("1x7 across a column", 3, 11, 1, 5, 1, 7, padding=((0, 0), (3, 3))),
+    NamedLayer("7x1 across a row", 3, 1, 11, 5, 7, 1, padding=((3, 3), (0, 0))),
+    NamedLayer("primes, 11->17 @13x19 3x3", 11, 13, 19, 17, 3, 3, padding=((1, 1), (1, 1))),
+    NamedLayer("primes, 5->19 @23x7 5x7", 5, 23, 7, 19, 5, 7, padding=((2, 2), (3, 3))),
+    NamedLayer("one over a vector, 33->65 @6x5 3x3", 33, 6, 5, 65, 3, 3, padding=((1, 1), (1, 1))),
+    NamedLayer("one under a vector, 31->63 @5x3 2x2", 31, 5, 3, 63, 2, 2),
+    NamedLayer("whole vectors, 16->32 @8x16 3x3", 16, 8, 16, 32, 3, 3, padding=((1, 1), (1, 1))),
+    NamedLayer("many taps, 131->10 @5x4 3x3", 131, 5, 4, 10, 3, 3, padding=((1, 1), (1, 1))),
+    NamedLayer("11x11 kernel", 2, 14, 15, 5, 11, 11, padding=((5, 5), (5, 5))),
+    # Even kernels.
+    NamedLayer("even 2x2", 5, 8, 9, 7, 2, 2),
+    NamedLayer("even 4x6, padded", 3, 12, 11, 5, 4, 6, padding=((2, 1), (3, 2))),
+    # Padding.
+    NamedLayer("padding over the kernel, 2x2", 3, 5, 4, 5, 2, 2, padding=((7, 6), (5, 8))),
+    NamedLayer("padding over the kernel, 3x3", 4, 3, 5, 6, 3, 3, padding=((5, 7), (6, 9))),
+    NamedLayer("padding over the kernel, 1x1", 5, 4, 6, 7, 1, 1, padding=((2, 0), (1, 3))),
+    NamedLayer("asymmetric padding, 3x3", 6, 10, 9, 8, 3, 3, padding=((0, 2), (3, 1))),
+    NamedLayer("asymmetric padding and stride, 5x3", 3, 17, 14, 7, 5, 3, stride=(2, 3), padding=((3, 0), (0, 2))),
+    # Stride and dilation.
+    NamedLayer("stride 2x1, 3x3", 5, 13, 12, 9, 3, 3, stride=(2, 1), padding=((1, 1), (1, 1))),
+    NamedLayer("stride over the kernel, 2x1 by 3x4", 4, 16, 17, 6, 2, 1, stride=(3, 4)),
+    NamedLayer("stride over the image, 3x3 by 50", 4, 9, 8, 6, 3, 3, stride=(50, 50)),
+    NamedLayer("1x1 by stride 3x2", 9, 11, 10, 13, 1, 1, stride=(3, 2)),
+    NamedLayer("dilation 2x3, 3x3", 4, 12, 15, 6, 3, 3, padding=((2, 2), (3, 3)), dilation=(2, 3)),
+    NamedLayer("dilation over the image, 2x2", 3, 5, 6, 5, 2, 2, padding=((4, 5), (6, 4)), dilation=(9, 8)),
+    NamedLayer("dilation 3 by stride 2, 2x3", 3, 14, 15, 5, 2, 3, stride=(2, 2), dilation=(3, 3)),
+    # Groups.
+    NamedLayer("2 groups, 6->10 3x3", 6, 9, 11, 10, 3, 3, padding=((1, 1), (1, 1)), groups=2),
+    NamedLayer("3 groups, 9->6 1x1", 9, 8, 7, 6, 1, 1, groups=3),
+    NamedLayer("5 groups by stride 2, 10->15 4x3", 10, 12, 13, 15, 4, 3, stride=(2, 2), groups=5),
+    # Depthwise.
+    NamedLayer("depthwise 3x3", 7, 13, 19, 7, 3, 3, padding=((1, 1), (1, 1)), groups=7),
+    NamedLayer("depthwise 3x3 by stride 2", 5, 14, 37, 5, 3, 3, stride=(2, 2), padding=((0, 1), (0, 1)), groups=5),
+    NamedLayer("depthwise 5x5 by stride 2, twofold", 3, 15, 13, 6, 5, 5, stride=(2, 2), padding=((2, 2), (2, 2)), groups=3),
+    NamedLayer("depthwise 7x7", 3, 11, 35, 3, 7, 7, padding=((3, 3), (3, 3)), groups=3),
+    NamedLayer("depthwise 7x7 by stride 2", 3, 17, 16, 3, 7, 7, stride=(2, 2), padding=((3, 3), (3, 3)), groups=3),
+    NamedLayer("depthwise 9x4, threefold", 2, 15, 14, 6, 9, 4, padding=((4, 4), (2, 1)), groups=2),
+    NamedLayer("depthwise 1x1", 6, 7, 9, 6, 1, 1, groups=6),
+    NamedLayer("depthwise 2x2 by stride 3", 5, 13, 16, 10, 2, 2, stride=(3, 3), groups=5),
+    NamedLayer("depthwise, dilation 2x4", 4, 13, 18, 4, 3, 3, padding=((2, 2), (4, 4)), dilation=(2, 4), groups=4),
+    NamedLayer("depthwise, padding over the kernel", 3, 4, 5, 3, 3, 3, padding=((6, 5), (7, 8)), groups=3),
+    # Batches.
+    NamedLayer("no images, 3x3", 4, 8, 8, 6, 3, 3, N=0, padding=((1, 1), (1, 1))),
+    NamedLayer("no images, depthwise 1x1", 4, 8, 8, 4, 1, 1, N=0, groups=4),
+    NamedLayer("3 images, 5->6 3x3", 5, 7, 9, 6, 3, 3, N=3, padding=((1, 1), (1, 1))),
+    NamedLayer("17 images, 3->5 1x1", 3, 4, 5, 5, 1, 1, N=17),
+)
+
+# Large enough to be cut: for threads, for the caches, and for the blocks of each algorithm.
+CUT = (
+    NamedLayer("threads, 16->24 @13x15 3x3", 16, 13, 15, 24, 3, 3, padding=((1, 1), (1, 1))),
+    NamedLayer("threads, 70->90 @7x6 1x1", 70, 7, 6, 90, 1, 1),
+    NamedLayer("reduction in parts, 600->13 @7x6 1x1", 600, 7, 6, 13, 1, 1),
+    NamedLayer("reduction in parts, 60->17 @6x7 5x5", 60, 6, 7, 17, 5, 5, padding=((2, 2), (2, 2))),
+    NamedLayer("threads, depthwise 32 @30x31 3x3", 32, 30, 31, 32, 3, 3, padding=((1, 1), (1, 1)), groups=32),
+    NamedLayer("few large planes, depthwise 1->2 @500x301 3x3", 1, 500, 301, 2, 3, 3, groups=1),
+    NamedLayer("strips of a plane, depthwise 1 @700x500 3x3 by 3", 1, 700, 500, 1, 3, 3, stride=(3, 3), groups=1),
+    NamedLayer("wide rows, 44->3 @4x1300 3x3", 44, 4, 1300, 3, 3, 3),
+    NamedLayer("blocks of tiles, 17->33 @9x250 3x3", 17, 9, 250, 33, 3, 3, padding=((1, 1), (1, 1))),
+    NamedLayer("many pixels, 20->30 @60x61 1x1", 20, 60, 61, 30, 1, 1),
+)
+
+EDGE_CASES: tuple[NamedLayer, ...] = (*ODD, *EDGES, *CUT)

@@ -1,0 +1,258 @@
+"""The kernel library without Python: built with cmake, smoke-tested, installed, used, looked into, and sanitized.
+
+Builds are shared between the tests and made in a temporary folder of the session. Needs a C++ compiler with its
+binutils (nm, objdump); cmake and ninja come with the `test` extra.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sysconfig
+import textwrap
+from pathlib import Path
+
+import pytest
+from disassembly import functions
+
+ROOT = Path(__file__).resolve().parents[2]
+X86 = platform.machine().lower() in ("x86_64", "amd64")
+ISAS = ("scalar", "avx2", "avx512") if X86 else ("scalar",)
+JOBS = "2"
+
+
+def tool(name):
+    """The executable of an installed extra, else of the system."""
+    path = shutil.which(name, path=sysconfig.get_path("scripts")) or shutil.which(name)
+    assert path, f"{name} is needed: pip install 'fastconv[test]', or a compiler's binutils"
+    return path
+
+
+def run(*command, env=None, timeout=600):
+    result = subprocess.run(
+        [str(part) for part in command],
+        env=os.environ | (env or {}),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    assert result.returncode == 0, f"{' '.join(map(str, command))}\n{result.stdout[-6000:]}{result.stderr[-6000:]}"
+    return result.stdout
+
+
+def configure(source, build, *options):
+    run(tool("cmake"), "-S", source, "-B", build, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={tool('ninja')}", *options)
+
+
+def build_library(folder, *options):
+    configure(ROOT / "cpp", folder, *options)
+    run(tool("cmake"), "--build", folder, "--parallel", JOBS)
+    return folder
+
+
+def run_smoke_tests(build, **env):
+    output = run(tool("cmake"), "-E", "chdir", build, tool("ctest"), "--output-on-failure", env=env)
+    assert "tests passed, 0 tests failed out of 2" in output or "100% tests passed" in output
+    assert "out of 2" in output
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory):
+    """Every ISA, as users get them, warnings being errors."""
+    return build_library(tmp_path_factory.mktemp("release"), "-DCMAKE_BUILD_TYPE=Release", "-DFASTCONV_WERROR=ON")
+
+
+@pytest.fixture(scope="session")
+def isa_objects(release):
+    objects = {path.name.removesuffix(".cpp.o"): path for path in release.rglob("isa/*.cpp.o")}
+    assert set(objects) == {*ISAS, "isa"}
+    return objects
+
+
+def test_smoke(release):
+    run_smoke_tests(release)
+
+
+def test_scalar_only(tmp_path):
+    """As on an architecture that no ISA unit is for."""
+    build = build_library(tmp_path, "-DFASTCONV_SCALAR_ONLY=ON", "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1")
+    assert [path.name for path in build.rglob("isa/*.cpp.o") if path.name != "isa.cpp.o"] == ["scalar.cpp.o"]
+    run_smoke_tests(build)
+
+
+CONSUMER = {
+    "CMakeLists.txt": """\
+        cmake_minimum_required(VERSION 3.21)
+        project(consumer LANGUAGES CXX)
+        find_package(fastconv 0.1 REQUIRED)
+        add_executable(consumer main.cpp)
+        target_link_libraries(consumer PRIVATE fastconv::fastconv)
+        """,
+    "main.cpp": """\
+        #include <fastconv/isa.hpp>
+        #include <fastconv/machine.hpp>
+        #include <fastconv/plan.hpp>
+        #include <fastconv/threads.hpp>
+
+        #include <vector>
+
+        int main() {
+          fastconv::ConvProblem p;
+          p.H = p.W = 4;
+          p.R = p.S = 3;
+          const std::vector<float> x(16, 1.0f), w(9, 2.0f);
+          std::vector<float> y(4);
+          const fastconv::Plan plan(p, *fastconv::find_algorithm("direct"), w.data(), nullptr, {});
+          if (!plan.run(x.data(), y.data())) return 1;
+          return y == std::vector<float>(4, 18.0f) ? 0 : 2;
+        }
+        """,
+}
+
+
+def test_installed_library_is_found_and_used(release, tmp_path):
+    prefix, source, build = tmp_path / "prefix", tmp_path / "source", tmp_path / "build"
+    run(tool("cmake"), "--install", release, "--prefix", prefix)
+    source.mkdir()
+    for name, text in CONSUMER.items():
+        (source / name).write_text(textwrap.dedent(text))
+    configure(source, build, f"-DCMAKE_PREFIX_PATH={prefix}")
+    run(tool("cmake"), "--build", build)
+    run(build / "consumer")
+    installed = {path.name for path in (prefix / "include").rglob("*.hpp")}
+    assert installed == {path.name for path in (ROOT / "cpp/include/fastconv").iterdir()}
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_isa_units_export_their_table_alone(isa_objects, isa):
+    """An inline function compiled for AVX-512 could be kept by the linker for everyone, and crash older CPUs."""
+    lines = run(tool("nm"), "--demangle", "--defined-only", isa_objects[isa]).splitlines()
+    symbols = [line.split(maxsplit=2)[1:] for line in lines]
+    assert len(symbols) > 50, "the kernels are there, as local symbols"
+    exported = [name for kind, name in symbols if not kind.islower() or kind in "uvw"]
+    assert exported == [f"fastconv::{isa}::kernels"]
+
+
+@functools.cache
+def disassembly(path):
+    return run(tool("objdump"), "--disassemble", "--demangle", "--no-show-raw-insn", path)
+
+
+@pytest.mark.skipif(not X86, reason="looks for x86 registers")
+def test_nothing_but_isa_units_uses_avx(release, isa_objects):
+    """AVX instructions are those on ymm and zmm, and whatever begins with v and works on xmm."""
+    avx = re.compile(r"%[yz]mm\d|\tv\w+\s.*%xmm")
+    assert avx.search(disassembly(isa_objects["avx2"]))
+    objects = [path for path in release.rglob("fastconv.dir/**/*.o") if path.stem not in ("avx2.cpp", "avx512.cpp")]
+    assert isa_objects["scalar"] in objects
+    assert len(objects) > 10
+    assert [path.name for path in objects if avx.search(disassembly(path))] == []
+
+
+# A reduction loop of two FMAs that keeps one of its sums on the stack, inside an outer loop that may do so.
+SPILLING = """
+0000000000000000 <void f<1>(int)>:
+   0:\tlea    0x8(%rsp),%r10
+   5:\tvmovaps %ymm0,0x20(%rsp)
+   9:\tvbroadcastss (%rdi),%ymm2
+   d:\tvfmadd231ps (%rsi),%ymm2,%ymm1
+  12:\tvmovaps 0x40(%rsp),%ymm3
+  17:\tvfmadd231ps %ymm2,%ymm2,%ymm3
+  1c:\tvmovaps %ymm3,0x40(%rsp)
+  21:\tadd    $0x4,%rdi
+  25:\tcmp    %rax,%rdi
+  28:\tjne    9 <void f<1>(int)+0x9>
+  2a:\tvmovaps 0x20(%rsp),%ymm0
+  30:\tdec    %rcx
+  33:\tjne    5 <void f<1>(int)+0x5>
+  35:\tret
+"""
+CLEAN = re.sub(r".*0x40\(%rsp\).*\n", "", SPILLING)
+
+
+def test_the_spill_check_finds_spills():
+    (f,) = functions(SPILLING)
+    assert f.name == "void f<1>(int)"
+    (loop,) = f.innermost_fma_loops()
+    assert (loop[0].address, loop[-1].address) == (0x9, 0x28), "not the outer loop"
+    assert sum(i.is_fma for i in loop) == 2
+    assert f.spills() == ["12: vmovaps 0x40(%rsp),%ymm3", "1c: vmovaps %ymm3,0x40(%rsp)"]
+
+    (g,) = functions(CLEAN)
+    assert g.innermost_fma_loops()
+    assert g.spills() == []
+
+
+def test_the_spill_check_knows_frame_pointers():
+    by_frame = SPILLING.replace("0x40(%rsp)", "-0x40(%rbp)")
+    (pointer,) = functions(by_frame)
+    assert pointer.spills() == [], "without a frame %rbp is a pointer like any other"
+    (frame,) = functions(by_frame.replace("lea    0x8(%rsp),%r10", "mov    %rsp,%rbp"))
+    assert len(frame.spills()) == 2
+    (broadcast,) = functions(SPILLING.replace("vbroadcastss (%rdi),%ymm2", "vbroadcastss 0x8(%rsp),%ymm2"))
+    assert len(broadcast.spills()) == 3
+
+
+@pytest.mark.skipif(not X86, reason="reads x86 disassembly")
+@pytest.mark.parametrize("isa", [isa for isa in ISAS if isa != "scalar"])
+def test_register_tiles_do_not_spill(isa_objects, isa):
+    """Every dense algorithm, Winograd's products too, spends its time in these loops."""
+    tiles = {f.name: f for f in functions(disassembly(isa_objects[isa])) if re.search(r"\b(pixel|channel)_tile<", f.name)}
+    shapes = [re.search(r"(pixel|channel)_tile<(\w+), (\d+), (\d+)", name).groups() for name in tiles]
+    assert {(kind, dtype) for kind, dtype, _, _ in shapes} == {
+        (kind, dtype) for kind in ("pixel", "channel") for dtype in ("float", "double")
+    }
+    failures = []
+    for f, (_, _, rows, vectors) in zip(tiles.values(), shapes, strict=True):
+        loops = f.innermost_fma_loops()
+        fmas = [sum(i.is_fma for i in loop) for loop in loops]
+        if len(loops) != 1 or fmas[0] % (int(rows) * int(vectors)):
+            failures.append(f"{f.name}: expected one loop with all {rows}x{vectors} sums, FMAs of its loops: {fmas}")
+        failures += [f"{f.name}: {spill}" for spill in f.spills()]
+    assert not failures, "\n".join(failures)
+
+
+# Debug, so that nothing adds -O3; frames and lines for the report, a finding ends the program.
+SANITIZED = "-O1 -g1 -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize="
+
+
+def test_smoke_under_address_and_undefined_behaviour_sanitizers(tmp_path):
+    build = build_library(
+        tmp_path, "-DCMAKE_BUILD_TYPE=Debug", f"-DCMAKE_CXX_FLAGS_DEBUG={SANITIZED}address,undefined"
+    )
+    run_smoke_tests(build, ASAN_OPTIONS="detect_stack_use_after_return=1", UBSAN_OPTIONS="print_stacktrace=1")
+
+
+def compile_pool_smoke(program, sanitizer, *more):
+    """The pool needs base/ alone: no ISA unit is compiled for it."""
+    command = [os.environ.get("CXX", "c++"), "-std=c++20", "-pthread", *(SANITIZED + sanitizer).split()]
+    paths = ["-I", ROOT / "cpp", "-I", ROOT / "cpp/include"]
+    run(*command, *paths, *more, *(ROOT / "cpp/base").glob("*.cpp"), "-o", program)
+    return program
+
+
+def test_pool_under_the_thread_sanitizer(tmp_path):
+    program = compile_pool_smoke(tmp_path / "pool", "thread", ROOT / "tests/cpp/pool_smoke.cpp")
+    run(program, env={"TSAN_OPTIONS": "halt_on_error=1"})
+
+
+RACE = """
+#include "base/parallel_for.hpp"
+int main() {
+  int sum = 0;
+  for (int i = 0; i < 1000; ++i) fastconv::parallel_for(64, 2, [&](std::ptrdiff_t task, int) { sum += int(task); });
+}
+"""
+
+
+def test_the_thread_sanitizer_would_find_a_race(tmp_path):
+    source = tmp_path / "race.cpp"
+    source.write_text(RACE)
+    program = compile_pool_smoke(tmp_path / "race", "thread", source)
+    with pytest.raises(AssertionError, match="data race"):
+        run(program, env={"TSAN_OPTIONS": "halt_on_error=1"})

@@ -1,0 +1,142 @@
+"""Who accepts which layer, written out: a test that passes over what an algorithm refuses cannot hide a loss.
+
+To change an algorithm's conditions is to change this table by hand.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+import fastconv
+from fastconv import _core
+from fastconv.bench.layers import NamedLayer, square
+from fastconv.testing.edge_cases import EDGE_CASES
+
+# The registry's order: equal costs keep it, and every table of the documents and the command line shows it.
+ALGORITHMS = ("pointwise", "depthwise", "winograd", "direct", "im2col", "dense", "reference")
+
+# These accept every layer; who does so beside them is what the table says.
+ALWAYS = {"direct", "im2col", "reference"}
+
+BESIDE = {
+    "prime 7->13 @17x19 3x5": "dense",
+    "even kernel 5->6 @15x14 2x4": "dense",
+    "stride over kernel 6->4 @23 2x2/3": "dense",
+    "multiplier 6->18 @13x11 3x3 g6": "depthwise winograd dense",
+    "batch of 3, 4->10 @9x12 3x1": "dense",
+    "one pixel, 3->5 1x1": "pointwise dense",
+    "three pixels, 40->32 1x1": "pointwise dense",
+    "one pixel in padding, 5->7 3x3": "winograd dense",
+    "one output, kernel as large as the image": "dense",
+    "one channel, one filter, 3x3": "depthwise winograd dense",
+    "row of pixels, 1x5": "dense",
+    "column of pixels, 5x1": "dense",
+    "1x7 across a column": "dense",
+    "7x1 across a row": "dense",
+    "primes, 11->17 @13x19 3x3": "winograd dense",
+    "primes, 5->19 @23x7 5x7": "dense",
+    "one over a vector, 33->65 @6x5 3x3": "winograd dense",
+    "one under a vector, 31->63 @5x3 2x2": "dense",
+    "whole vectors, 16->32 @8x16 3x3": "winograd dense",
+    "many taps, 131->10 @5x4 3x3": "winograd dense",
+    "11x11 kernel": "dense",
+    "even 2x2": "dense",
+    "even 4x6, padded": "dense",
+    "padding over the kernel, 2x2": "dense",
+    "padding over the kernel, 3x3": "winograd dense",
+    "padding over the kernel, 1x1": "pointwise dense",
+    "asymmetric padding, 3x3": "winograd dense",
+    "asymmetric padding and stride, 5x3": "dense",
+    "stride 2x1, 3x3": "dense",
+    "stride over the kernel, 2x1 by 3x4": "dense",
+    "stride over the image, 3x3 by 50": "dense",
+    "1x1 by stride 3x2": "pointwise dense",
+    "dilation 2x3, 3x3": "dense",
+    "dilation over the image, 2x2": "dense",
+    "dilation 3 by stride 2, 2x3": "dense",
+    "2 groups, 6->10 3x3": "winograd dense",
+    "3 groups, 9->6 1x1": "pointwise dense",
+    "5 groups by stride 2, 10->15 4x3": "dense",
+    "depthwise 3x3": "depthwise winograd dense",
+    "depthwise 3x3 by stride 2": "depthwise dense",
+    "depthwise 5x5 by stride 2, twofold": "depthwise dense",
+    "depthwise 7x7": "depthwise dense",
+    "depthwise 7x7 by stride 2": "depthwise dense",
+    "depthwise 9x4, threefold": "depthwise dense",
+    "depthwise 1x1": "pointwise depthwise dense",
+    "depthwise 2x2 by stride 3": "depthwise dense",
+    "depthwise, dilation 2x4": "depthwise dense",
+    "depthwise, padding over the kernel": "depthwise winograd dense",
+    "no images, 3x3": "winograd dense",
+    "no images, depthwise 1x1": "pointwise depthwise dense",
+    "3 images, 5->6 3x3": "winograd dense",
+    "17 images, 3->5 1x1": "pointwise dense",
+    "threads, 16->24 @13x15 3x3": "winograd dense",
+    "threads, 70->90 @7x6 1x1": "pointwise dense",
+    "reduction in parts, 600->13 @7x6 1x1": "pointwise dense",
+    "reduction in parts, 60->17 @6x7 5x5": "dense",
+    "threads, depthwise 32 @30x31 3x3": "depthwise winograd",
+    "few large planes, depthwise 1->2 @500x301 3x3": "depthwise winograd",
+    "strips of a plane, depthwise 1 @700x500 3x3 by 3": "depthwise",
+    "wide rows, 44->3 @4x1300 3x3": "winograd",
+    "blocks of tiles, 17->33 @9x250 3x3": "winograd",
+    "many pixels, 20->30 @60x61 1x1": "pointwise",
+}
+
+# Reasons name what they need and what they got.
+REASONS = [
+    ("pointwise", square("1", 4, 8, 4, 3), "needs a 1x1 kernel, got 3x3"),
+    ("pointwise", NamedLayer("2", 4, 8, 8, 4, 1, 2), "needs a 1x1 kernel, got 1x2"),
+    ("depthwise", NamedLayer("3", 8, 8, 8, 8, 3, 3, groups=2), "needs groups == channels, got groups 2 for 8 channels"),
+    ("winograd", square("4", 4, 8, 4, 5), "needs a 3x3 kernel, got 5x5"),
+    ("winograd", NamedLayer("5", 4, 8, 8, 4, 3, 1), "needs a 3x3 kernel, got 3x1"),
+    ("winograd", NamedLayer("6", 4, 8, 8, 4, 3, 3, stride=(1, 2)), "needs stride 1, got 1x2"),
+    ("winograd", NamedLayer("7", 4, 8, 8, 4, 3, 3, dilation=(2, 1)), "needs dilation 1, got 2x1"),
+    (
+        "dense",
+        square("8", 64, 56, 64, 3),
+        "needs a dense matrix of 200704 x 200704 values, 161128382464 bytes (150.1 GiB), limit 1073741824 bytes",
+    ),
+]
+
+
+def test_the_list_of_algorithms():
+    assert fastconv.algorithms() == ALGORITHMS
+
+
+def test_the_table_names_every_layer_once():
+    assert list(BESIDE) == [layer.name for layer in EDGE_CASES]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layer", EDGE_CASES, ids=str)
+def test_who_accepts(layer, dtype):
+    expected = ALWAYS | set(BESIDE[layer.name].split())
+    assert {name for name in ALGORITHMS if fastconv.rejects(name, layer.problem(dtype)) is None} == expected
+
+
+@pytest.mark.parametrize(("algorithm", "layer", "reason"), REASONS)
+def test_reasons(algorithm, layer, reason):
+    assert fastconv.rejects(algorithm, layer.problem()) == reason
+
+
+# The inner choices that the table has to bring about, on every instruction set, so that the conformance tests see them.
+VARIANTS = {
+    "pointwise": {"pixel lanes", "channel lanes"},
+    "depthwise": {"in place", "padded strip"},
+    "winograd": {"F(2x2,3x3)", "F(4x4,3x3)"},
+    "direct": {"pixel lanes", "channel lanes"},
+    "im2col": {""},
+    "dense": {""},
+    "reference": {""},
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("isa", fastconv.available_isas())
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_edge_cases_bring_about_every_inner_choice(algorithm, isa, dtype):
+    problems = [layer.problem(dtype) for layer in EDGE_CASES]
+    with fastconv.use_isa(isa):
+        made = {_core.variant(algorithm, p) for p in problems if _core.rejects(algorithm, p) is None}
+    assert made == VARIANTS[algorithm]

@@ -1,0 +1,109 @@
+"""Peak memory of a call is its output and the workspace it states; measured from outside, in a fresh process."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import _core
+from fastconv.bench.layers import NamedLayer, square
+from fastconv.bench.memory import measure_growth
+
+MIB = 1 << 20
+
+# Outputs and workspaces of several MiB, so that a copy of either would show.
+LAYERS = {
+    "pointwise": NamedLayer("32->48 @300 1x1 by 2", 32, 300, 300, 48, 1, 1, stride=(2, 2)),
+    "depthwise": square("depthwise 48 @200 3x3", 48, 200, 48, 3, groups=48),
+    "winograd": square("64->64 @112 3x3", 64, 112, 64, 3),
+    "direct": square("24->40 @160 5x5", 24, 160, 40, 5),
+    "im2col": square("24->40 @160 5x5", 24, 160, 40, 5),
+    "dense": square("3->8 @30 3x3", 3, 30, 8, 3),
+    "reference": square("2->16 @250 3x3", 2, 250, 16, 3),
+}
+
+
+def first_call(layer, dtype, algorithm, threads):
+    """Pages in the code and starts the threads on a small layer, in a thread that takes its kept workspace with it."""
+    small = NamedLayer("", 4 * layer.groups, 40, 40, 4 * layer.groups, layer.R, layer.S, groups=layer.groups)
+    if layer.groups > 1:
+        small = NamedLayer("", 4, 80, 80, 4, layer.R, layer.S, stride=layer.stride, groups=4)
+    if algorithm == "dense":
+        small = NamedLayer("", 2, 12, 12, 2, layer.R, layer.S)
+
+    def run():
+        with fastconv.num_threads(threads):
+            fastconv.conv2d(
+                small.random_input(dtype), small.random_weight(dtype), **small.options, algorithm=algorithm
+            )
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    _core.fma_peak(dtype, 1e-3)
+
+
+def one_call(layer, dtype, algorithm, threads, isa):
+    with fastconv.use_isa(isa), fastconv.num_threads(threads):
+        first_call(layer, dtype, algorithm, threads)
+        x, w = layer.random_input(dtype), layer.random_weight(dtype)
+        yield
+        y = fastconv.conv2d(x, w, **layer.options, algorithm=algorithm)
+        assert np.isfinite(y[0, 0, 0, 0])
+
+
+def prepared_calls(layer, dtype, algorithm, threads, isa):
+    with fastconv.use_isa(isa), fastconv.num_threads(threads):
+        first_call(layer, dtype, algorithm, threads)
+        x, w = layer.random_input(dtype), layer.random_weight(dtype)
+        op = fastconv.Conv2d(w, **layer.options, algorithm=algorithm)
+        y = op(x)
+        yield
+        for _ in range(3):  # memory that every call leaves behind would add up
+            op(x, out=y)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("algorithm", fastconv.algorithms())
+def test_a_call_takes_its_output_and_the_stated_workspace(algorithm, threads):
+    layer = LAYERS[algorithm]
+    problem = layer.problem()
+    with fastconv.num_threads(threads):
+        stated = _core.workspace_bytes(algorithm, problem) + _core.packed_bytes(algorithm, problem)
+    expected = problem.output_bytes + stated
+    growth = measure_growth(one_call, layer, "float32", algorithm, threads, _core.get_isa())
+    assert abs(growth.peak - expected) <= max(MIB, expected // 10), (
+        f"{layer}: {growth.peak} bytes, output {problem.output_bytes} and {stated} of workspace and packed weights"
+    )
+
+
+@pytest.mark.parametrize("algorithm", fastconv.algorithms())
+def test_a_prepared_call_takes_no_more_than_the_workspace(algorithm):
+    """And into `out` nothing at all beside it: the workspace itself may still be there from the call before."""
+    layer = LAYERS[algorithm]
+    with fastconv.num_threads(2):
+        stated = _core.workspace_bytes(algorithm, layer.problem())
+    growth = measure_growth(prepared_calls, layer, "float32", algorithm, 2, _core.get_isa())
+    assert growth.peak <= stated + max(MIB, stated // 10)
+
+
+def test_a_limit_holds_for_what_is_measured():
+    layer = LAYERS["winograd"]
+    problem = layer.problem()
+    with fastconv.num_threads(2):
+        limit = min(
+            _core.workspace_bytes(name, problem) + _core.packed_bytes(name, problem) for name in ("direct", "im2col")
+        )
+    growth = measure_growth(limited_call, layer, limit, _core.get_isa())
+    assert growth.peak <= problem.output_bytes + limit + MIB
+
+
+def limited_call(layer, limit, isa):
+    with fastconv.use_isa(isa), fastconv.num_threads(2):
+        first_call(layer, "float32", "direct", 2)
+        x, w = layer.random_input(), layer.random_weight()
+        yield
+        fastconv.conv2d(x, w, **layer.options, workspace_limit=limit)
