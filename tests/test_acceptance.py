@@ -59,7 +59,7 @@ BESIDE = {
     "5 groups by stride 2, 10->15 4x3": "dense",
     "depthwise 3x3": "depthwise winograd dense",
     "depthwise 3x3 by stride 2": "depthwise dense",
-    "depthwise 5x5 by stride 2, twofold": "depthwise dense",
+    "depthwise 5x5 by 2, twofold": "depthwise dense",
     "depthwise 7x7": "depthwise dense",
     "depthwise 7x7 by stride 2": "depthwise dense",
     "depthwise 9x4, threefold": "depthwise dense",

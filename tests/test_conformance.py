@@ -1,7 +1,7 @@
 """Every algorithm on every instruction set and dtype computes every layer it accepts.
 
-Right is what NumPy gets in float64, within the bound that `fastconv.numerics` states. A case is an algorithm, an ISA and
-a dtype; it runs all layers of the table, and a failure lists the layers. Who accepts which layer is pinned in
+Right is what NumPy gets in float64, within the bound that `fastconv.numerics` states. A case is an algorithm, an ISA
+and a dtype; it runs all layers of the table, and a failure lists the layers. Who accepts which layer is pinned in
 test_acceptance.py, so that nothing is passed over unseen.
 """
 
@@ -131,7 +131,7 @@ def test_bias_and_activations(algorithm, isa, dtype):
         "padding over the kernel, 1x1",
         "3 groups, 9->6 1x1",
         "depthwise 3x3 by stride 2",
-        "depthwise 5x5 by stride 2, twofold",
+        "depthwise 5x5 by 2, twofold",
         "depthwise 2x2 by stride 3",
         "17 images, 3->5 1x1",
         "3 images, 5->6 3x3",

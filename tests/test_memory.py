@@ -36,9 +36,7 @@ def first_call(layer, dtype, algorithm, threads):
 
     def run():
         with fastconv.num_threads(threads):
-            fastconv.conv2d(
-                small.random_input(dtype), small.random_weight(dtype), **small.options, algorithm=algorithm
-            )
+            fastconv.conv2d(small.random_input(dtype), small.random_weight(dtype), **small.options, algorithm=algorithm)
 
     thread = threading.Thread(target=run)
     thread.start()

@@ -1,7 +1,6 @@
 // Depthwise convolution in place, pixels as lanes: stride 1 with any dilation, and stride 2. A tile is M output rows of
 // one vector. The taps' columns are the outer loop; each vector loaded then serves up to `chunk` output rows. At the
-// edges of the image loads are masked and rows left out: no padded copy. (That loop unrolled for 3x3: 14 % slower, GCC 12
-// on Zen 4.)
+// image's edges loads are masked and rows left out: no padded copy. (3x3 with that loop unrolled: 14 % slower, GCC 12.)
 //
 // The last tile of a row, or of a column, is moved back over its neighbour, not shortened: outputs computed twice are
 // the same bits, as each is one sum in one order. Hence activations that are not a clip run over finished planes.

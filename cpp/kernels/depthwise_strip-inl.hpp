@@ -1,5 +1,5 @@
 // Depthwise convolution of any stride and dilation, from a padded copy of the channel (gemm/padded_strip.hpp) and a
-// list of tap offsets: a load for every product. The last tile is moved back over its neighbour, as in depthwise-inl.hpp.
+// list of tap offsets: one load per product. The last tile is moved back over its neighbour, as in depthwise-inl.hpp.
 #pragma once
 
 #include "kernels/epilogue-inl.hpp"

@@ -1,5 +1,6 @@
 """The compiled core, as Python sees it. Arguments are checked here only as far as memory safety needs:
-messages that name the user's own arguments come from :mod:`fastconv.arguments`."""
+messages that name the user's own arguments come from :mod:`fastconv.arguments`.
+"""
 
 from typing import Any, final
 
@@ -220,10 +221,10 @@ def build_info() -> dict[str, str]:
 
 # --- measurement --------------------------------------------------------------------------------------------
 def gemm(a: _Array, b: _Array, /) -> _Array:
-    """a @ b by the core's own GEMM, packing of both operands included. 2-D, C-contiguous, one dtype."""
+    """Product a @ b by the core's own GEMM, packing of both operands included. 2-D, C-contiguous, one dtype."""
 
 def fma_peak(dtype: str, seconds: float, /) -> float:
-    """GFLOP/s of independent FMAs in registers, with the present ISA and threads; best interval of a run of `seconds`."""
+    """GFLOP/s of independent FMAs in registers, present ISA and threads; best interval of a run of `seconds`."""
 
 def bandwidth(kind: str, bytes: int, seconds: float, /) -> float:
     """GB/s over `bytes` per thread; kind "read", "write" or "copy" (bytes read plus bytes written)."""

@@ -27,7 +27,9 @@ MAY_INCLUDE = {
 ISA_UNIT_SYSTEM_HEADERS = {"stddef.h", "stdint.h", "math.h", "immintrin.h", "arm_neon.h"}
 
 # The pool's spin wait is a hint, not arithmetic: guarded, with a way out for other architectures.
-INTRINSICS = re.compile(r"immintrin|intrin\.h|arm_neon|arm_sve|_mm\d*_|__m(128|256|512)|__builtin_ia32(?!_pause)|\bvld1q|\bsvld1")
+INTRINSICS = re.compile(
+    r"immintrin|intrin\.h|arm_neon|arm_sve|_mm\d*_|__m(128|256|512)|__builtin_ia32(?!_pause)|\bvld1q|\bsvld1"
+)
 
 # System headers that exist on one architecture only, and who may include them.
 ONE_ARCHITECTURE = {"cpuid.h": {"cpp/base/cpu.cpp"}, "immintrin.h": {"cpp/isa/avx2-vec.hpp", "cpp/isa/avx512-vec.hpp"}}
@@ -92,7 +94,10 @@ def closure(name, seen):
     return seen
 
 
-@pytest.mark.parametrize("unit", sorted(path.stem.removesuffix("-vec") for path in (ROOT / "cpp/isa").glob("*-vec.hpp")))
+ISAS = sorted(path.stem.removesuffix("-vec") for path in (ROOT / "cpp/isa").glob("*-vec.hpp"))
+
+
+@pytest.mark.parametrize("unit", ISAS)
 def test_isa_units_include_no_containers(unit):
     seen = closure(f"isa/{unit}.cpp", {"project": set(), "system": set()})
     assert len(seen["project"]) > 5, "the kernels are among them"
@@ -144,7 +149,9 @@ def test_only_src_sees_pybind11_and_python():
 
 
 def test_nothing_in_cpp_prints_or_aborts():
-    calls = re.compile(r"\b(printf|puts|fputs|fprintf|abort|exit|_exit|terminate)\s*\(|std::c(out|err|log)\b|<iostream>")
+    calls = re.compile(
+        r"\b(printf|puts|fputs|fprintf|abort|exit|_exit|terminate)\s*\(|std::c(out|err|log)\b|<iostream>"
+    )
     wrong = [
         f"{path.relative_to(ROOT)}: {match[0]}"
         for path in cpp_files("cpp")

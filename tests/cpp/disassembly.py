@@ -1,4 +1,4 @@
-"""Reads `objdump -d -C --no-show-raw-insn` of x86-64 (AT&T syntax): functions, their innermost FMA loops, spills in them."""
+"""Reads `objdump -d -C --no-show-raw-insn` of x86-64, AT&T syntax: functions, their innermost FMA loops, spills."""
 
 from __future__ import annotations
 
@@ -38,11 +38,9 @@ class Function(NamedTuple):
     def innermost_fma_loops(self) -> list[tuple[Instruction, ...]]:
         """Bodies of the loops that hold an FMA and no smaller such loop. A loop ends with a jump back to its begin."""
         begin = self.body[0].address
-        spans = {(jump.target, jump.address) for jump in self.body if jump.target and begin <= jump.target <= jump.address}
-        loops = {
-            span: tuple(i for i in self.body if span[0] <= i.address <= span[1])
-            for span in spans
-        }  # fmt: skip
+        jumps = ((i.target, i.address) for i in self.body if i.target is not None)
+        spans = {(target, address) for target, address in jumps if begin <= target <= address}
+        loops = {(first, last): tuple(i for i in self.body if first <= i.address <= last) for first, last in spans}
         hot = {span: loop for span, loop in loops.items() if any(i.is_fma for i in loop)}
         return [
             loop
@@ -52,8 +50,9 @@ class Function(NamedTuple):
 
     def spills(self) -> list[str]:
         """Instructions of those loops that move or read a vector from the stack."""
+        # Without a frame %rbp is a pointer like any other.
         has_frame = any(_FRAME_POINTER.match(f"{i.name} {i.operands}") for i in self.body)
-        on_stack = re.compile(r"\(%r[sb]p\b" if has_frame else r"\(%rsp\b")  # without a frame %rbp is a pointer like any
+        on_stack = re.compile(r"\(%r[sb]p\b" if has_frame else r"\(%rsp\b")
         return [
             str(i)
             for loop in self.innermost_fma_loops()

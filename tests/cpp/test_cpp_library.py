@@ -57,8 +57,7 @@ def build_library(folder, *options):
 
 def run_smoke_tests(build, **env):
     output = run(tool("cmake"), "-E", "chdir", build, tool("ctest"), "--output-on-failure", env=env)
-    assert "tests passed, 0 tests failed out of 2" in output or "100% tests passed" in output
-    assert "out of 2" in output
+    assert "100% tests passed, 0 tests failed out of 2" in output
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +79,8 @@ def test_smoke(release):
 
 def test_scalar_only(tmp_path):
     """As on an architecture that no ISA unit is for."""
-    build = build_library(tmp_path, "-DFASTCONV_SCALAR_ONLY=ON", "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1")
+    options = "-DFASTCONV_SCALAR_ONLY=ON", "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1"
+    build = build_library(tmp_path, *options)
     assert [path.name for path in build.rglob("isa/*.cpp.o") if path.name != "isa.cpp.o"] == ["scalar.cpp.o"]
     run_smoke_tests(build)
 
@@ -202,13 +202,14 @@ def test_the_spill_check_knows_frame_pointers():
 @pytest.mark.parametrize("isa", [isa for isa in ISAS if isa != "scalar"])
 def test_register_tiles_do_not_spill(isa_objects, isa):
     """Every dense algorithm, Winograd's products too, spends its time in these loops."""
-    tiles = {f.name: f for f in functions(disassembly(isa_objects[isa])) if re.search(r"\b(pixel|channel)_tile<", f.name)}
-    shapes = [re.search(r"(pixel|channel)_tile<(\w+), (\d+), (\d+)", name).groups() for name in tiles]
+    is_tile = re.compile(r"\b(pixel|channel)_tile<(\w+), (\d+), (\d+)")
+    tiles = [f for f in functions(disassembly(isa_objects[isa])) if is_tile.search(f.name)]
+    shapes = [is_tile.search(f.name).groups() for f in tiles]
     assert {(kind, dtype) for kind, dtype, _, _ in shapes} == {
         (kind, dtype) for kind in ("pixel", "channel") for dtype in ("float", "double")
     }
     failures = []
-    for f, (_, _, rows, vectors) in zip(tiles.values(), shapes, strict=True):
+    for f, (_, _, rows, vectors) in zip(tiles, shapes, strict=True):
         loops = f.innermost_fma_loops()
         fmas = [sum(i.is_fma for i in loop) for loop in loops]
         if len(loops) != 1 or fmas[0] % (int(rows) * int(vectors)):
@@ -222,9 +223,7 @@ SANITIZED = "-O1 -g1 -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitiz
 
 
 def test_smoke_under_address_and_undefined_behaviour_sanitizers(tmp_path):
-    build = build_library(
-        tmp_path, "-DCMAKE_BUILD_TYPE=Debug", f"-DCMAKE_CXX_FLAGS_DEBUG={SANITIZED}address,undefined"
-    )
+    build = build_library(tmp_path, "-DCMAKE_BUILD_TYPE=Debug", f"-DCMAKE_CXX_FLAGS_DEBUG={SANITIZED}address,undefined")
     run_smoke_tests(build, ASAN_OPTIONS="detect_stack_use_after_return=1", UBSAN_OPTIONS="print_stacktrace=1")
 
 

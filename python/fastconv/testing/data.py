@@ -21,8 +21,8 @@ def small_integers(shape: Shape, dtype: npt.DTypeLike, seed: int) -> Array:
 class Guarded(NamedTuple):
     """An array in the middle of a larger buffer that is NaN all around it.
 
-    Whoever reads past the array's ends and uses what it finds turns its result into NaN; whoever writes past them leaves
-    a trace that :meth:`broken` finds.
+    Whoever reads past the array's ends and uses what it finds turns its result into NaN; whoever writes past them
+    leaves a trace that :meth:`broken` finds.
     """
 
     array: Array

@@ -51,7 +51,7 @@ EDGES = (
     # Depthwise.
     NamedLayer("depthwise 3x3", 7, 13, 19, 7, 3, 3, padding=((1, 1), (1, 1)), groups=7),
     NamedLayer("depthwise 3x3 by stride 2", 5, 14, 37, 5, 3, 3, stride=(2, 2), padding=((0, 1), (0, 1)), groups=5),
-    NamedLayer("depthwise 5x5 by stride 2, twofold", 3, 15, 13, 6, 5, 5, stride=(2, 2), padding=((2, 2), (2, 2)), groups=3),
+    NamedLayer("depthwise 5x5 by 2, twofold", 3, 15, 13, 6, 5, 5, stride=(2, 2), padding=((2, 2), (1, 3)), groups=3),
     NamedLayer("depthwise 7x7", 3, 11, 35, 3, 7, 7, padding=((3, 3), (3, 3)), groups=3),
     NamedLayer("depthwise 7x7 by stride 2", 3, 17, 16, 3, 7, 7, stride=(2, 2), padding=((3, 3), (3, 3)), groups=3),
     NamedLayer("depthwise 9x4, threefold", 2, 15, 14, 6, 9, 4, padding=((4, 4), (2, 1)), groups=2),

@@ -1,0 +1,51 @@
+"""Choosing the instruction set: by environment variable and by context manager."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import _core
+
+
+def _run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.mark.parametrize("isa", fastconv.available_isas())
+def test_environment_forces_the_isa(isa):
+    shown = _run("import fastconv._core as c; print(c.get_isa())", FASTCONV_ISA=isa)
+    assert shown.stdout.strip() == isa, shown.stderr
+
+
+def test_an_isa_that_does_not_run_here_is_warned_of():
+    shown = _run("import fastconv", FASTCONV_ISA="avx9000")
+    assert shown.returncode == 0
+    assert "RuntimeWarning: FASTCONV_ISA: expected one of" in shown.stderr
+    assert "got 'avx9000'" in shown.stderr
+
+
+def test_best_isa_is_the_default():
+    environment = {name: value for name, value in os.environ.items() if name != "FASTCONV_ISA"}
+    code = "import fastconv._core as c; print(c.get_isa() == c.available_isas()[-1])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert shown.stdout.strip() == "True"
+
+
+def test_a_plan_keeps_the_isa_it_was_made_with():
+    x, w = np.ones((1, 2, 5, 5), np.float32), np.ones((3, 2, 3, 3), np.float32)
+    with fastconv.use_isa("scalar"):
+        plan = _core.Plan(_core.Problem("float32", 1, 2, 5, 5, 3, 3, 3), "direct", w)
+    assert plan.isa == "scalar"
+    assert plan(x).shape == (1, 3, 3, 3)
