@@ -40,6 +40,7 @@ void transpose_pack(const TransposePack<T>& pack) {
   }
 }
 
+// Rows of a large matrix lie in different pages, where the hardware does not prefetch: so the rows ahead are asked for here.
 template <class T>
 void strip_pack(const StripPack<T>& pack) {
   using V = Vec<T>;
@@ -47,6 +48,9 @@ void strip_pack(const StripPack<T>& pack) {
   for (ptrdiff_t row = 0; row < pack.rows; ++row) {
     const T* from = pack.from + row * pack.from_ld;
     T* strip = pack.to + row * pack.width;
+    if (row + 4 < pack.rows)
+      for (ptrdiff_t column = 0; column < pack.columns; column += 64 / ptrdiff_t(sizeof(T)))
+        __builtin_prefetch(from + 4 * pack.from_ld + column);
     for (ptrdiff_t column = 0; column < pack.columns; column += pack.width, strip += pack.strip_step)
       for (ptrdiff_t j = 0; j < pack.width && column + j < pack.columns; j += L) {
         const ptrdiff_t left = pack.columns - column - j;

@@ -12,6 +12,37 @@
 namespace fastconv::FASTCONV_ISA {
 namespace {
 
+// The four ways out of pixel_tile, each free of branches.
+template <bool Accumulate, bool Finish, bool Tail, class T, int M, int NV>
+[[gnu::always_inline]] inline void store_sums(const Tile<T>& tile, Vec<T> (&sum)[M][NV], typename Vec<T>::Mask live) {
+  using V = Vec<T>;
+  constexpr int L = V::lanes;
+  const Epilogue<T>* epilogue = tile.epilogue;
+  const T* bias = Finish ? epilogue->bias : nullptr;
+  const V low = Finish ? V::broadcast(epilogue->low) : V::zero();
+  const V high = Finish ? V::broadcast(epilogue->high) : V::zero();
+  T* out = tile.out;
+#pragma GCC unroll 32
+  for (int m = 0; m < M; ++m, out += tile.ld) {
+    const V b = bias ? V::broadcast(bias[m]) : V::zero();
+#pragma GCC unroll 8
+    for (int j = 0; j < NV; ++j) {
+      T* to = out + j * L;
+      const bool masked = Tail && j == NV - 1;
+      V v = sum[m][j];
+      if (Accumulate) v = add(v, masked ? V::load(to, live) : V::load(to));
+      if (Finish) v = finish(v, b, low, high);
+      if (masked)
+        v.store(to, live);
+      else
+        v.store(to);
+    }
+  }
+  if (Finish && epilogue->kind != ActivationKind::clip)
+    for (int m = 0; m < M; ++m)
+      activate(tile.out + m * tile.ld, (NV - 1) * L + (Tail ? tile.tail : L), epilogue->kind, epilogue->slope);
+}
+
 template <class T, int M, int NV, bool Tail>
 void pixel_tile(const Tile<T>& tile) {
   using V = Vec<T>;
@@ -44,30 +75,14 @@ void pixel_tile(const Tile<T>& tile) {
     }
   }
 
-  T* out = tile.out;
-  const Epilogue<T>* epilogue = tile.epilogue;
-  const bool accumulate = tile.accumulate;
-  const V low = epilogue ? V::broadcast(epilogue->low) : V::zero();
-  const V high = epilogue ? V::broadcast(epilogue->high) : V::zero();
-#pragma GCC unroll 32
-  for (int m = 0; m < M; ++m, out += tile.ld) {
-    const V bias = epilogue && epilogue->bias ? V::broadcast(epilogue->bias[m]) : V::zero();
-#pragma GCC unroll 8
-    for (int j = 0; j < NV; ++j) {
-      T* to = out + j * L;
-      const bool masked = Tail && j == NV - 1;
-      V v = sum[m][j];
-      if (accumulate) v = add(v, masked ? V::load(to, live) : V::load(to));
-      if (epilogue) v = finish(v, bias, low, high);
-      if (masked)
-        v.store(to, live);
-      else
-        v.store(to);
-    }
-  }
-  if (epilogue && epilogue->kind != ActivationKind::clip)
-    for (int m = 0; m < M; ++m)
-      activate(tile.out + m * tile.ld, (NV - 1) * L + (Tail ? tile.tail : L), epilogue->kind, epilogue->slope);
+  if (tile.epilogue && tile.accumulate)
+    store_sums<true, true, Tail>(tile, sum, live);
+  else if (tile.epilogue)
+    store_sums<false, true, Tail>(tile, sum, live);
+  else if (tile.accumulate)
+    store_sums<true, false, Tail>(tile, sum, live);
+  else
+    store_sums<false, false, Tail>(tile, sum, live);
 }
 
 template <class T, int PX, int NV>

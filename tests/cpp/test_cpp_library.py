@@ -49,6 +49,13 @@ def configure(source, build, *options):
     run(tool("cmake"), "-S", source, "-B", build, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={tool('ninja')}", *options)
 
 
+# The last -O wins: instrumented kernels take minutes to compile with the -O3 that they otherwise have in every build.
+NOT_OPTIMISED = (
+    "-DCMAKE_BUILD_TYPE=Debug",
+    "-DCMAKE_CXX_COMPILE_OBJECT=<CMAKE_CXX_COMPILER> <DEFINES> <INCLUDES> <FLAGS> -O1 -o <OBJECT> -c <SOURCE>",
+)
+
+
 def build_library(folder, *options):
     configure(ROOT / "cpp", folder, *options)
     run(tool("cmake"), "--build", folder, "--parallel", JOBS)
@@ -57,7 +64,7 @@ def build_library(folder, *options):
 
 def run_smoke_tests(build, **env):
     output = run(tool("cmake"), "-E", "chdir", build, tool("ctest"), "--output-on-failure", env=env)
-    assert "100% tests passed, 0 tests failed out of 2" in output
+    assert re.search(r"100% tests passed(, 0 tests failed)? out of 2\n", output), output  # CMake 4 says it shorter
 
 
 @pytest.fixture(scope="session")
@@ -79,8 +86,7 @@ def test_smoke(release):
 
 def test_scalar_only(tmp_path):
     """As on an architecture that no ISA unit is for."""
-    options = "-DFASTCONV_SCALAR_ONLY=ON", "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O1"
-    build = build_library(tmp_path, *options)
+    build = build_library(tmp_path, "-DFASTCONV_SCALAR_ONLY=ON", *NOT_OPTIMISED, "-DCMAKE_CXX_FLAGS_DEBUG=")
     assert [path.name for path in build.rglob("isa/*.cpp.o") if path.name != "isa.cpp.o"] == ["scalar.cpp.o"]
     run_smoke_tests(build)
 
@@ -218,12 +224,12 @@ def test_register_tiles_do_not_spill(isa_objects, isa):
     assert not failures, "\n".join(failures)
 
 
-# Debug, so that nothing adds -O3; frames and lines for the report, a finding ends the program.
+# Frames and lines for the report; a finding ends the program.
 SANITIZED = "-O1 -g1 -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize="
 
 
 def test_smoke_under_address_and_undefined_behaviour_sanitizers(tmp_path):
-    build = build_library(tmp_path, "-DCMAKE_BUILD_TYPE=Debug", f"-DCMAKE_CXX_FLAGS_DEBUG={SANITIZED}address,undefined")
+    build = build_library(tmp_path, *NOT_OPTIMISED, f"-DCMAKE_CXX_FLAGS_DEBUG={SANITIZED}address,undefined")
     run_smoke_tests(build, ASAN_OPTIONS="detect_stack_use_after_return=1", UBSAN_OPTIONS="print_stacktrace=1")
 
 
@@ -240,11 +246,19 @@ def test_pool_under_the_thread_sanitizer(tmp_path):
     run(program, env={"TSAN_OPTIONS": "halt_on_error=1"})
 
 
+# Tasks long enough for the worker to have woken before the caller has done them all.
 RACE = """
+#include <chrono>
+#include <thread>
+
 #include "base/parallel_for.hpp"
+
 int main() {
   int sum = 0;
-  for (int i = 0; i < 1000; ++i) fastconv::parallel_for(64, 2, [&](std::ptrdiff_t task, int) { sum += int(task); });
+  fastconv::parallel_for(64, 2, [&](std::ptrdiff_t task, int) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    sum += int(task);
+  });
 }
 """
 
