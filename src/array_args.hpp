@@ -1,5 +1,5 @@
-// NumPy arrays to pointers and back. Only what memory safety needs is checked here: exact dtype and shape, C order, alignment,
-// native bytes. Messages in the user's own words come from the Python layer.
+// NumPy arrays to pointers and back. Only what memory safety needs is checked here: exact dtype and shape, C order,
+// alignment, native bytes. Messages in the user's own words come from the Python layer.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -52,7 +52,8 @@ inline void require(const py::array& array, const char* name, DType dtype, std::
     if (same && array.shape(axis) != size) same = false;
     expected += (axis++ ? ", " : "") + std::to_string(size);
   }
-  if (!same) throw py::value_error(std::string(name) + ": got shape " + shape_text(array) + ", expected " + expected + ")");
+  if (!same)
+    throw py::value_error(std::string(name) + ": got shape " + shape_text(array) + ", expected " + expected + ")");
   if (!is_plain(array)) throw py::value_error(std::string(name) + ": expected a C-contiguous, aligned array");
 }
 

@@ -38,7 +38,8 @@ py::array gemm(const py::array& a, const py::array& b) {
 }
 
 double peak(const std::string& dtype, double seconds) {
-  if (dtype != "float32" && dtype != "float64") throw py::value_error("dtype: got '" + dtype + "', expected float32 or float64");
+  if (dtype != "float32" && dtype != "float64")
+    throw py::value_error("dtype: got '" + dtype + "', expected float32 or float64");
   py::gil_scoped_release release;
   return fma_peak(dtype == "float32" ? DType::float32 : DType::float64, seconds);
 }

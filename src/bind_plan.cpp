@@ -10,13 +10,14 @@ Activation activation_of(const py::object& spec) {
   if (spec.is_none()) return {};
   const auto [kind, a, b] = spec.cast<std::tuple<std::string, double, double>>();
   static constexpr std::pair<const char*, ActivationKind> kinds[] = {
-      {"clip", ActivationKind::clip},       {"leaky_relu", ActivationKind::leaky_relu},
+      {"clip", ActivationKind::clip},           {"leaky_relu", ActivationKind::leaky_relu},
       {"hardswish", ActivationKind::hardswish}, {"sigmoid", ActivationKind::sigmoid},
-      {"silu", ActivationKind::silu},       {"tanh", ActivationKind::tanh},
+      {"silu", ActivationKind::silu},           {"tanh", ActivationKind::tanh},
   };
   for (const auto& [name, value] : kinds)
     if (kind == name) return {value, a, b};
-  throw py::value_error("activation: got kind '" + kind + "', expected clip, leaky_relu, hardswish, sigmoid, silu or tanh");
+  throw py::value_error("activation: got kind '" + kind +
+                        "', expected clip, leaky_relu, hardswish, sigmoid, silu or tanh");
 }
 
 py::array output_or_new(const ConvProblem& p, const py::object& out) {
@@ -39,7 +40,8 @@ bool overlap(const py::array& array, py::handle other) {
 namespace {
 
 void require_apart(const py::array& y, py::handle other, const char* name) {
-  if (overlap(y, other)) throw py::value_error(std::string("out: got memory that overlaps ") + name + ", expected memory apart");
+  if (overlap(y, other))
+    throw py::value_error(std::string("out: got memory that overlaps ") + name + ", expected memory apart");
 }
 
 void require_parameters(const ConvProblem& p, const py::array& weight, const py::object& bias) {
@@ -82,7 +84,8 @@ py::array call_once(const ConvProblem& p, const std::string& name, const py::obj
   require_apart(y, x, "x");
   require_apart(y, weight, "weight");
   require_apart(y, bias, "bias");
-  return run_unprepared(p, algorithm_named(name), activation_of(activation), x.data(), weight.data(), data_or_null(bias), y);
+  return run_unprepared(p, algorithm_named(name), activation_of(activation), x.data(), weight.data(),
+                        data_or_null(bias), y);
 }
 
 }  // namespace
@@ -96,8 +99,8 @@ py::array run_unprepared(const ConvProblem& p, const Algorithm& algorithm, const
 
 void bind_plan(py::module_& module) {
   py::class_<Plan>(module, "Plan", py::is_final())
-      .def(py::init(&make_plan), py::arg("problem"), py::arg("algorithm"), py::arg("weight"), py::arg("bias") = py::none(),
-           py::arg("activation") = py::none())
+      .def(py::init(&make_plan), py::arg("problem"), py::arg("algorithm"), py::arg("weight"),
+           py::arg("bias") = py::none(), py::arg("activation") = py::none())
       .def("__call__", &call_plan, py::arg("x"), py::arg("out") = py::none())
       .def_property_readonly("problem", [](const Plan& plan) { return plan.problem(); })
       .def_property_readonly("algorithm", [](const Plan& plan) { return plan.algorithm().name; })

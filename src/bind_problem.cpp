@@ -16,8 +16,8 @@ DType dtype_named(const std::string& name) {
 }
 
 py::tuple all_of(const ConvProblem& p) {
-  return py::make_tuple(name_of(p.dtype), p.N, p.C, p.H, p.W, p.K, p.R, p.S, p.stride_h, p.stride_w, p.pad_top, p.pad_bottom,
-                        p.pad_left, p.pad_right, p.dilation_h, p.dilation_w, p.groups);
+  return py::make_tuple(name_of(p.dtype), p.N, p.C, p.H, p.W, p.K, p.R, p.S, p.stride_h, p.stride_w, p.pad_top,
+                        p.pad_bottom, p.pad_left, p.pad_right, p.dilation_h, p.dilation_w, p.groups);
 }
 
 }  // namespace
@@ -26,18 +26,20 @@ void bind_problem(py::module_& module) {
   const auto make = [](const std::string& dtype, Extent N, Extent C, Extent H, Extent W, Extent K, Extent R, Extent S,
                        Extent stride_h, Extent stride_w, Extent pad_top, Extent pad_bottom, Extent pad_left,
                        Extent pad_right, Extent dilation_h, Extent dilation_w, Extent groups) {
-    const ConvProblem problem{dtype_named(dtype), N, C, H, W, K, R, S, stride_h, stride_w, pad_top, pad_bottom, pad_left,
-                              pad_right, dilation_h, dilation_w, groups};
+    const ConvProblem problem{
+        dtype_named(dtype), N,       C,          H,        W,         K,          R,          S,     stride_h,
+        stride_w,           pad_top, pad_bottom, pad_left, pad_right, dilation_h, dilation_w, groups};
     const std::string reason = invalid(problem);
     if (!reason.empty()) throw py::value_error(reason);
     return problem;
   };
   using P = ConvProblem;
   const auto bytes = [](Extent values, const P& p) { return values * Extent(size_of(p.dtype)); };
-  py::class_<P>(module, "Problem", py::is_final(),
-                "One convolution layer: extents, geometry and dtype. Letters: N images, C channels, H x W image, K filters,\n"
-                "R x S kernel, P x Q output. Immutable, comparable, hashable, picklable. Raises ValueError if the extents\n"
-                "make no layer, or if a size overflows.")
+  py::class_<P>(
+      module, "Problem", py::is_final(),
+      "One convolution layer: extents, geometry and dtype. Letters: N images, C channels, H x W image, K filters,\n"
+      "R x S kernel, P x Q output. Immutable, comparable, hashable, picklable. Raises ValueError if the extents\n"
+      "make no layer, or if a size overflows.")
       .def(py::init(make), py::arg("dtype"), py::arg("N"), py::arg("C"), py::arg("H"), py::arg("W"), py::arg("K"),
            py::arg("R"), py::arg("S"), py::arg("stride_h") = 1, py::arg("stride_w") = 1, py::arg("pad_top") = 0,
            py::arg("pad_bottom") = 0, py::arg("pad_left") = 0, py::arg("pad_right") = 0, py::arg("dilation_h") = 1,
@@ -71,11 +73,12 @@ void bind_problem(py::module_& module) {
       .def("__eq__", [](const P& a, const py::object& b) { return py::isinstance<P>(b) && a == b.cast<const P&>(); })
       .def("__hash__", [](const P& p) { return py::hash(all_of(p)); })
       .def("__repr__", [](const P& p) { return "Problem" + std::string(py::repr(all_of(p))); })
-      .def(py::pickle([](const P& p) { return all_of(p); }, [make](const py::tuple& t) {
-        const auto at = [&](std::size_t i) { return t[i].cast<Extent>(); };
-        return make(t[0].cast<std::string>(), at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8), at(9), at(10), at(11),
-                    at(12), at(13), at(14), at(15), at(16));
-      }));
+      .def(py::pickle([](const P& p) { return all_of(p); },
+                      [make](const py::tuple& t) {
+                        const auto at = [&](std::size_t i) { return t[i].cast<Extent>(); };
+                        return make(t[0].cast<std::string>(), at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8),
+                                    at(9), at(10), at(11), at(12), at(13), at(14), at(15), at(16));
+                      }));
 }
 
 }  // namespace fastconv::python

@@ -23,8 +23,9 @@ void bind_registry(py::module_& module) {
     const std::string reason = algorithm_named(name).rejects(problem);
     return reason.empty() ? py::object(py::none()) : py::object(py::str(reason));
   });
-  module.def("variant",
-             [](const std::string& name, const ConvProblem& problem) { return variant(algorithm_named(name), problem); });
+  module.def("variant", [](const std::string& name, const ConvProblem& problem) {
+    return variant(algorithm_named(name), problem);
+  });
   module.def(
       "cost",
       [](const std::string& name, const ConvProblem& problem, bool prepared) {

@@ -1,8 +1,8 @@
 // The hot path of conv2d: a call like one seen before is found by its arguments, without running any Python code.
 //
-// The Python layer checks a call's arguments, decides on an algorithm and hands both to `remember`. From then on `conv2d`
-// makes the same key from the same arguments and runs. Whatever makes no key (an array that is not plain, a list, NHWC, an
-// `out` that overlaps an input) returns NotImplemented, and the Python layer does it the long way.
+// The Python layer checks a call's arguments, decides on an algorithm and hands both to `remember`. From then on
+// `conv2d` makes the same key from the same arguments and runs. Whatever makes no key (an array that is not plain, a
+// list, NHWC, an `out` that overlaps an input) returns NotImplemented, and the Python layer does it the long way.
 #include <cstring>
 #include <new>
 #include <unordered_map>
@@ -104,7 +104,21 @@ std::unordered_map<Key, Remembered, KeyHash>& memory() {
   return *map;
 }
 
-enum Argument { input, weight, bias, stride, padding, dilation, groups, algorithm, layout, activation, out, limit, count };
+enum Argument {
+  input,
+  weight,
+  bias,
+  stride,
+  padding,
+  dilation,
+  groups,
+  algorithm,
+  layout,
+  activation,
+  out,
+  limit,
+  count
+};
 
 bool make_key(PyObject* const* args, Key& key) {
   bool ok = key.add_array(args[input]) && key.add_array(args[weight]) &&
@@ -145,7 +159,7 @@ PyObject* conv2d(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
     py::array y;
     if (args[out] == Py_None) {
       y = py::detail::array_proxy(args[input])->nd == 3 ? py::array(numpy_dtype(p.dtype), {p.K, p.P(), p.Q()})
-                                                         : py::array(numpy_dtype(p.dtype), {p.N, p.K, p.P(), p.Q()});
+                                                        : py::array(numpy_dtype(p.dtype), {p.N, p.K, p.P(), p.Q()});
     } else {
       if (!PyObject_TypeCheck(args[out], py::detail::npy_api::get().PyArray_Type_)) Py_RETURN_NOTIMPLEMENTED;
       y = py::reinterpret_borrow<py::array>(args[out]);
@@ -183,8 +197,8 @@ void remember(const ConvProblem& problem, const std::string& chosen, const py::o
   memory().insert_or_assign(key, Remembered{problem, &algorithm_named(chosen), activation_of(spec)});
 }
 
-PyMethodDef conv2d_method = {"conv2d", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&conv2d)), METH_FASTCALL,
-                             "Run a call like one that was remembered, or return NotImplemented."};
+PyMethodDef conv2d_method = {"conv2d", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&conv2d)),
+                             METH_FASTCALL, "Run a call like one that was remembered, or return NotImplemented."};
 
 }  // namespace
 

@@ -7,8 +7,8 @@
 
 namespace fastconv::python {
 
-// Asked about every 20 ms by the calling thread. Python runs signal handlers on the main thread only: on any other this finds
-// nothing.
+// Asked about every 20 ms by the calling thread. Python runs signal handlers on the main thread only: on any other this
+// finds nothing.
 inline bool signal_arrived() {
   pybind11::gil_scoped_acquire gil;
   return PyErr_CheckSignals() != 0;

@@ -73,9 +73,11 @@ def test_a_call_takes_its_output_and_the_stated_workspace(algorithm, threads):
         stated = _core.workspace_bytes(algorithm, problem) + _core.packed_bytes(algorithm, problem)
     expected = problem.output_bytes + stated
     growth = measure_growth(one_call, layer, "float32", algorithm, threads, _core.get_isa())
-    assert abs(growth.peak - expected) <= max(MIB, expected // 10), (
-        f"{layer}: {growth.peak} bytes, output {problem.output_bytes} and {stated} of workspace and packed weights"
-    )
+    tolerance = max(MIB, expected // 10)
+    report = f"{layer}: {growth.peak} bytes, output {problem.output_bytes} and {stated} of workspace and packed weights"
+    assert growth.peak <= expected + tolerance, report
+    if threads == 1:  # of two threads, one may do all the tasks before the other wakes, whose slice is then never touched
+        assert growth.peak >= expected - tolerance, report
 
 
 @pytest.mark.parametrize("algorithm", fastconv.algorithms())

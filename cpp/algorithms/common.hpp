@@ -11,7 +11,8 @@
 
 namespace fastconv {
 
-constexpr std::size_t l2_share = 512 * 1024;  // of one block: half of the 1 MiB that current cores have, a quarter of the rest
+// What one block may take of L2: half of the 1 MiB that current cores have.
+constexpr std::size_t l2_share = 512 * 1024;
 
 template <class T>
 std::size_t bytes_of(Extent values) {  // whole cache lines
@@ -33,8 +34,8 @@ Epilogue<T> from_filter(Epilogue<T> epilogue, Extent k) {
   return epilogue;
 }
 
-// Time at a share of the ISA's nominal peak, plus the time to move `bytes` at 20 GB/s (one core, beyond L2) and a call's
-// fixed part.
+// Time at a share of the ISA's nominal peak, plus the time to move `bytes` at 20 GB/s (one core, beyond L2) and a
+// call's fixed part.
 inline double estimate(double flops, double share, double bytes, const ConvProblem& problem, const Kernels& kernels) {
   const double gflops = problem.dtype == DType::float32 ? kernels.f32.nominal_gflops : kernels.f64.nominal_gflops;
   return 1.0 + flops * 1e-3 / (gflops * share) + bytes * 1e-3 / 20;
@@ -51,8 +52,8 @@ inline double channel_share(Extent lanes, Extent filters, Extent steps) {
   return double(filters) / double((filters + lanes - 1) / lanes * lanes) * double(steps) / (double(steps) + 6.0);
 }
 
-// Equal blocks of at most `most` pixels, multiples of 64 so that only the last one has a tail; enough blocks to share out
-// over the threads if there are that many pixels.
+// Equal blocks of at most `most` pixels, multiples of 64 so that only the last one has a tail; enough blocks to share
+// out over the threads if there are that many pixels.
 inline Extent pixel_block(Extent pixels, Extent most, Extent other_tasks, int threads) {
   const Extent wanted = threads > 1 ? (4 * Extent{threads} + other_tasks - 1) / std::max<Extent>(other_tasks, 1) : 1;
   const Extent blocks = std::max({(pixels + most - 1) / most, std::min(wanted, pixels / 128), Extent{1}});
@@ -73,7 +74,12 @@ class FilterParts {
   const Extent count;
 
   FilterParts(Extent filters, Extent unit, Extent parts, bool even = true)
-      : count(parts), filters_(filters), unit_(unit), even_(even), panels_(filters, unit), shares_(Split::into(parts, panels_.parts)) {}
+      : count(parts),
+        filters_(filters),
+        unit_(unit),
+        even_(even),
+        panels_(filters, unit),
+        shares_(Split::into(parts, panels_.parts)) {}
   Extent begin(Extent part) const {
     const Extent panel = shares_.begin(part);
     return even_ ? panels_.begin(panel) : std::min(filters_, panel * unit_);

@@ -1,6 +1,6 @@
-// The equivalent fully connected layer. Its matrix has an entry for every pair of output and input value: (K P Q) x (C H W), most
-// of them structural zeros, the others copies of the C R S K weights. Built from the kernel, multiplied with the flattened
-// images as the essay on kernel sizes has it: what a convolution saves is what this costs.
+// The equivalent fully connected layer. Its matrix has an entry for every pair of output and input value: (K P Q) x (C
+// H W), most of them structural zeros, the others copies of the C R S K weights. Built from the kernel, multiplied with
+// the flattened images as the essay on kernel sizes has it: what a convolution saves is what this costs.
 #include <cstdio>
 
 #include "algorithms/common.hpp"
@@ -20,7 +20,8 @@ std::string rejects(const ConvProblem& p) {
   const double bytes = matrix_bytes(p);
   if (bytes <= memory_limit) return {};
   char text[160];
-  std::snprintf(text, sizeof text, "needs a dense matrix of %lld x %lld values, %.0f bytes (%.1f GiB), limit %.0f bytes",
+  std::snprintf(text, sizeof text,
+                "needs a dense matrix of %lld x %lld values, %.0f bytes (%.1f GiB), limit %.0f bytes",
                 static_cast<long long>(outputs_of(p)), static_cast<long long>(inputs_of(p)), bytes,
                 bytes / (1024.0 * 1024 * 1024), memory_limit);
   return text;
@@ -43,8 +44,8 @@ std::size_t workspace(const ConvProblem& p, const Resources&) {
   });
 }
 
-// The matrix is stored input by input: row (c, h, w) holds the weights with which that input enters every output, so that
-// outputs are lanes and rows are read in order. Bytes are those of the matrix, nothing is padded.
+// The matrix is stored input by input: row (c, h, w) holds the weights with which that input enters every output, so
+// that outputs are lanes and rows are read in order. Bytes are those of the matrix, nothing is padded.
 template <class T>
 void pack(const ConvProblem& p, const Kernels&, const T* weight, std::byte* packed) {
   T* matrix = reinterpret_cast<T*>(packed);
@@ -74,15 +75,17 @@ bool run(const Execution<T>& e) {
   const Extent inputs = inputs_of(p), outputs = outputs_of(p), pixels = p.P() * p.Q();
   T* images = reinterpret_cast<T*>(e.workspace);
   auto* offset = reinterpret_cast<std::ptrdiff_t*>(e.workspace + bytes_of<T>(p.N * inputs));
-  pack_pixel_lanes(set, e.input, p.N, inputs, images);  // here images are what filters are elsewhere: the broadcast rows
+  pack_pixel_lanes(set, e.input, p.N, inputs,
+                   images);  // here images are what filters are elsewhere: the broadcast rows
   for (Extent i = 0; i < inputs; ++i) offset[i] = i * outputs;
-  // The bias is per column here, so it cannot ride in the product's epilogue: it is added, and the activation done, after.
+  // The bias is per column here, so it cannot ride in the product's epilogue: it is added, and the activation done,
+  // after.
 
   const Extent tasks = (outputs + task_outputs - 1) / task_outputs;
   return parallel_for(tasks, e.resources.threads, [&](Extent task, int) {
     const Extent first = task * task_outputs, count = std::min(task_outputs, outputs - first);
-    multiply_pixel_lanes(Product<T>{set, images, p.N, inputs, reinterpret_cast<const T*>(e.packed) + first, offset, 1, 0,
-                                    count, e.output + first, outputs, outputs, no_epilogue<T>()});
+    multiply_pixel_lanes(Product<T>{set, images, p.N, inputs, reinterpret_cast<const T*>(e.packed) + first, offset, 1,
+                                    0, count, e.output + first, outputs, outputs, no_epilogue<T>()});
     for (Extent n = 0; n < p.N; ++n) {
       T* y = e.output + n * outputs + first;
       for (Extent i = 0; i < count; ++i) {

@@ -25,7 +25,6 @@ bool in_place(const ConvProblem& p) {
   return p.stride_h == 2 && p.stride_w == 2 && p.has_unit_dilation() && has_own_kernel(p);
 }
 
-
 // The order in which a kernel adds the taps: f(r, s).
 template <class F>
 void visit_taps(const ConvProblem& p, F&& f) {
@@ -44,8 +43,7 @@ std::size_t packed_bytes(const ConvProblem& p, const Kernels&) {
 template <class T>
 void pack(const ConvProblem& p, const Kernels&, const T* weight, std::byte* packed) {
   T* to = reinterpret_cast<T*>(packed);
-  for (Extent k = 0; k < p.K; ++k)
-    visit_taps(p, [&](Extent r, Extent s) { *to++ = weight[(k * p.R + r) * p.S + s]; });
+  for (Extent k = 0; k < p.K; ++k) visit_taps(p, [&](Extent r, Extent s) { *to++ = weight[(k * p.R + r) * p.S + s]; });
 }
 
 std::string variant(const ConvProblem& p, const Kernels&) { return in_place(p) ? "in place" : "padded strip"; }
@@ -82,9 +80,8 @@ struct Strips {
 
 std::size_t workspace(const ConvProblem& p, const Resources& r) {
   if (in_place(p)) return 0;
-  return with_type(p, [&](auto t) {
-    return offsets_bytes(p.taps()) + Strips<decltype(t)>(p).bytes() * std::size_t(r.threads);
-  });
+  return with_type(
+      p, [&](auto t) { return offsets_bytes(p.taps()) + Strips<decltype(t)>(p).bytes() * std::size_t(r.threads); });
 }
 
 // Tasks of filters x output rows: planes are shared out first; rows only if there are few planes, and not in slivers.

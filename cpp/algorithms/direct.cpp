@@ -1,8 +1,8 @@
-// Direct convolution from plain NCHW, without im2col. A thread copies the strip of the image that a few output rows look at,
-// padding included, and runs the register tiles over it: a tap is an offset into the strip.
+// Direct convolution from plain NCHW, without im2col. A thread copies the strip of the image that a few output rows
+// look at, padding included, and runs the register tiles over it: a tap is an offset into the strip.
 //
-// Channel lanes for most layers. Pixel lanes where the sum behind an output is short (first layers: C <= 4) or the filters
-// fill vectors badly.
+// Channel lanes for most layers. Pixel lanes where the sum behind an output is short (first layers: C <= 4) or the
+// filters fill vectors badly.
 #include "algorithms/lanes.hpp"
 #include "gemm/padded_strip.hpp"
 
@@ -49,7 +49,8 @@ struct Blocking {
 };
 
 double cost(const ConvProblem& p, const Kernels& kernels) {
-  return estimate(flops_of(p), 0.97 * Choice::share(p, kernels), 2.0 * double(p.input_size()) * double(size_of(p.dtype)), p, kernels);
+  return estimate(flops_of(p), 0.97 * Choice::share(p, kernels),
+                  2.0 * double(p.input_size()) * double(size_of(p.dtype)), p, kernels);
 }
 
 std::size_t workspace(const ConvProblem& p, const Resources& r) {
@@ -83,9 +84,18 @@ bool run(const Execution<T>& e) {
     T* strip = reinterpret_cast<T*>(slice);
     copy_strip(p, b.strip, e.input + image_group * C * p.H * p.W, C, row, rows, column, strip);
 
-    Product<T> product{set, weight + g * packed_size + k * p.taps(), filters.size(chunk), p.taps(), strip, offset,
-                       rows, b.strip.row_step(p), columns,
-                       e.output + ((n * p.K + g * Kg + k) * P + row) * Q + column, P * Q, Q,
+    Product<T> product{set,
+                       weight + g * packed_size + k * p.taps(),
+                       filters.size(chunk),
+                       p.taps(),
+                       strip,
+                       offset,
+                       rows,
+                       b.strip.row_step(p),
+                       columns,
+                       e.output + ((n * p.K + g * Kg + k) * P + row) * Q + column,
+                       P * Q,
+                       Q,
                        from_filter(e.epilogue, g * Kg + k)};
     product.sums = reinterpret_cast<T*>(slice + b.strip_bytes);
     if (b.channel_lanes)

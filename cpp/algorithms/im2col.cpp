@@ -1,5 +1,5 @@
-// im2col + GEMM. The matrix of patches is packed block by block beside the product that uses it: a block is one part of the
-// reduction by a few hundred output pixels and stays in L2. Pixels are lanes, so the output needs no reordering.
+// im2col + GEMM. The matrix of patches is packed block by block beside the product that uses it: a block is one part of
+// the reduction by a few hundred output pixels and stays in L2. Pixels are lanes, so the output needs no reordering.
 #include "gemm/im2col_block.hpp"
 
 #include "algorithms/common.hpp"
@@ -68,8 +68,18 @@ bool run(const Execution<T>& e) {
     const Extent first_pixel = block * b.columns, count = std::min(b.columns, pixels - first_pixel);
     const Extent k = g * Kg + filters.begin(chunk);
     T* to = reinterpret_cast<T*>(blocks + bytes_of<T>(b.part * b.ld) * std::size_t(thread));
-    Product<T> product{set, weight + k * taps, filters.size(chunk), taps, to, offset, 1, 0, count,
-                       e.output + (image_group / p.groups * p.K + k) * pixels + first_pixel, pixels, pixels,
+    Product<T> product{set,
+                       weight + k * taps,
+                       filters.size(chunk),
+                       taps,
+                       to,
+                       offset,
+                       1,
+                       0,
+                       count,
+                       e.output + (image_group / p.groups * p.K + k) * pixels + first_pixel,
+                       pixels,
+                       pixels,
                        from_filter(e.epilogue, k)};
     for (Extent first = 0; first < taps; first += b.part) {
       product.first_step = first;

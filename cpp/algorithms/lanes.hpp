@@ -1,5 +1,5 @@
-// Pixels or output channels along the vectors? Both products exist for `pointwise` and `direct`; this is the choice between
-// them, and the packing of weights that goes with it.
+// Pixels or output channels along the vectors? Both products exist for `pointwise` and `direct`; this is the choice
+// between them, and the packing of weights that goes with it.
 #pragma once
 
 #include "algorithms/common.hpp"
@@ -20,9 +20,8 @@ struct Lanes {
   }
 
   static std::string variant(const ConvProblem& p, const Kernels& kernels) {
-    return with_type(p, [&](auto t) {
-      return are_channels(p, kernel_set<decltype(t)>(kernels)) ? "channel lanes" : "pixel lanes";
-    });
+    return with_type(
+        p, [&](auto t) { return are_channels(p, kernel_set<decltype(t)>(kernels)) ? "channel lanes" : "pixel lanes"; });
   }
 
   // Values of one group's packed weights: channel lanes fill up the last vector.
@@ -42,9 +41,8 @@ struct Lanes {
   static void pack(const ConvProblem& p, const Kernels& kernels, const T* weight, std::byte* packed) {
     const KernelSet<T>& set = kernel_set<T>(kernels);
     const auto pack_filters = are_channels(p, set) ? pack_channel_lanes<T> : pack_pixel_lanes<T>;
-    pack_groups(p, packed_group(p, set), weight, reinterpret_cast<T*>(packed), [&](const T* from, T* to) {
-      pack_filters(set, from, p.K_per_group(), p.taps(), to);
-    });
+    pack_groups(p, packed_group(p, set), weight, reinterpret_cast<T*>(packed),
+                [&](const T* from, T* to) { pack_filters(set, from, p.K_per_group(), p.taps(), to); });
   }
 };
 

@@ -1,5 +1,5 @@
-// 1x1 convolution: a product on the image itself. At stride 1 without padding nothing is copied; else the pixels that are
-// looked at are gathered, block by block.
+// 1x1 convolution: a product on the image itself. At stride 1 without padding nothing is copied; else the pixels that
+// are looked at are gathered, block by block.
 //
 // Pixels are lanes, except on maps whose pixels fill vectors badly (7x7: 77 %), where output channels are.
 #include "gemm/im2col_block.hpp"
@@ -80,8 +80,18 @@ bool run(const Execution<T>& e) {
       pack_im2col_block(p, image, 0, C, first_pixel, count, gathered, b.ld);
       streamed = gathered;
     }
-    Product<T> product{set, weight + g * packed_size + k * C, filters.size(chunk), C, streamed, offset, 1, 0, count,
-                       e.output + (n * p.K + g * Kg + k) * pixels + first_pixel, pixels, pixels,
+    Product<T> product{set,
+                       weight + g * packed_size + k * C,
+                       filters.size(chunk),
+                       C,
+                       streamed,
+                       offset,
+                       1,
+                       0,
+                       count,
+                       e.output + (n * p.K + g * Kg + k) * pixels + first_pixel,
+                       pixels,
+                       pixels,
                        from_filter(e.epilogue, g * Kg + k)};
     product.sums = reinterpret_cast<T*>(slice + b.block_bytes);
     if (b.channel_lanes)

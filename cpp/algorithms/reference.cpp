@@ -7,7 +7,9 @@ namespace fastconv {
 namespace {
 
 double cost(const ConvProblem& p, const Kernels&) { return 1.0 + flops_of(p) * 1e-3; }  // about 1 GFLOP/s
-std::size_t packed_bytes(const ConvProblem& p, const Kernels&) { return std::size_t(p.weight_size()) * size_of(p.dtype); }
+std::size_t packed_bytes(const ConvProblem& p, const Kernels&) {
+  return std::size_t(p.weight_size()) * size_of(p.dtype);
+}
 std::size_t workspace(const ConvProblem&, const Resources&) { return 0; }
 
 template <class T>
@@ -17,12 +19,18 @@ void pack(const ConvProblem& p, const Kernels&, const T* weight, std::byte* pack
 
 double activated(double y, ActivationKind kind, double slope) {
   switch (kind) {
-    case ActivationKind::leaky_relu: return y < 0 ? slope * y : y;
-    case ActivationKind::hardswish: return y * std::min(6.0, std::max(0.0, y + 3.0)) / 6.0;
-    case ActivationKind::sigmoid: return 1.0 / (1.0 + std::exp(-y));
-    case ActivationKind::silu: return std::max(y, -1000.0) / (1.0 + std::exp(-y));
-    case ActivationKind::tanh: return std::tanh(y);
-    case ActivationKind::clip: break;
+    case ActivationKind::leaky_relu:
+      return y < 0 ? slope * y : y;
+    case ActivationKind::hardswish:
+      return y * std::min(6.0, std::max(0.0, y + 3.0)) / 6.0;
+    case ActivationKind::sigmoid:
+      return 1.0 / (1.0 + std::exp(-y));
+    case ActivationKind::silu:
+      return std::max(y, -1000.0) / (1.0 + std::exp(-y));
+    case ActivationKind::tanh:
+      return std::tanh(y);
+    case ActivationKind::clip:
+      break;
   }
   return y;
 }

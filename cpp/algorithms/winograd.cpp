@@ -3,9 +3,9 @@
 //
 // Fused over blocks of tiles, so that the transformed image never exists as a whole: transform a block's tiles for all
 // channels (V, tiles as lanes); for each few panels of filters, (m + 2)^2 products with the transformed weights (U,
-// filters as lanes; V is read as scalars, so any number of tiles goes without padding); transform the sums (M) back while
-// they are in cache.
-// Every sum over the channels is made in one go: the result does not depend on blocks or threads.
+// filters as lanes; V is read as scalars, so any number of tiles goes without padding); transform the sums (M) back
+// while they are in cache. Every sum over the channels is made in one go: the result does not depend on blocks or
+// threads.
 #include <numeric>
 
 #include "algorithms/common.hpp"
@@ -26,10 +26,10 @@ int outputs_of_tile(const ConvProblem& p) {
 
 template <class T>
 struct Blocking {
-  Extent m, planes;                   // outputs and inputs, squared, of a tile
-  Extent rows, columns;               // tiles of a block
+  Extent m, planes;  // outputs and inputs, squared, of a tile
+  Extent rows, columns;  // tiles of a block
   Extent row_blocks, column_blocks;
-  Extent panel, filters;              // filters of a panel, and of the panels between two output transforms
+  Extent panel, filters;  // filters of a panel, and of the panels between two output transforms
   Extent parts_of_filters;
   Extent pitch, v_plane, m_plane, scratch_ld;
   std::size_t v_bytes, m_bytes, scratch_bytes;
@@ -41,8 +41,8 @@ struct Blocking {
     planes = (m + 2) * (m + 2);
     const Extent tile_rows = ceil_div(p.P(), m), tile_columns = ceil_div(p.Q(), m);
 
-    // About 56 tiles: fewer read U too often, more push V out of L2 (64 to 512 channels: best of 14 to 196). V: about 4 MiB
-    // at most.
+    // About 56 tiles: fewer read U too often, more push V out of L2 (64 to 512 channels: best of 14 to 196). V: about 4
+    // MiB at most.
     const Extent fit = Extent{4} * 1024 * 1024 / (planes * C * Extent(sizeof(T)));
     const Extent most = std::clamp<Extent>(fit, set.channel_pixels, 56);
     column_blocks = ceil_div(tile_columns, most);
@@ -102,7 +102,8 @@ double cost(const ConvProblem& p, const Kernels& kernels) {
   const Extent lanes = p.dtype == DType::float32 ? kernels.f32.lanes : kernels.f64.lanes;
   const double filled = double(ceil_div(p.K_per_group(), lanes) * lanes);
   const double products = 2.0 * tiles * double((m + 2) * (m + 2) * p.C) * filled;
-  // The transforms take the time of about this many operations per tile and channel (20 and 16 cycles of AVX-512, m = 4).
+  // The transforms take the time of about this many operations per tile and channel (20 and 16 cycles of AVX-512, m =
+  // 4).
   const double transforms = tiles * (double(p.C) * 640 + double(p.K) * 512) * (m == 4 ? 1.0 : 0.4);
   // Most of U's way from L3 hides behind the products.
   return estimate(products + transforms, 0.93, 0.3 * double(packed_bytes(p, kernels)), p, kernels);
@@ -165,8 +166,8 @@ void pack(const ConvProblem& p, const Kernels& kernels, const T* weight, std::by
               [&](const T* from, T* to) { pack_group(set, from, p.K_per_group(), p.C_per_group(), to); });
 }
 
-// M[xi][tile][filter] for `filters` filters (whole vectors) from u on. Panels inside, so that a plane of V is read from far
-// away once.
+// M[xi][tile][filter] for `filters` filters (whole vectors) from u on. Panels inside, so that a plane of V is read from
+// far away once.
 template <class T>
 void multiply(const KernelSet<T>& set, const Blocking<T>& b, const T* u, Extent filters, const T* v,
               const std::ptrdiff_t* offset, Extent C, Extent tiles, T* sums) {
@@ -220,9 +221,17 @@ bool run(const Execution<T>& e) {
     T* const v = reinterpret_cast<T*>(slice);
     T* const sums = reinterpret_cast<T*>(slice + b.v_bytes);
 
-    WinogradInput<T> input{e.input + image_group * C * p.H * p.W, p.H, p.W, row * b.m - p.pad_top,
-                           column * b.m - p.pad_left, rows, columns, v, b.v_plane,
-                           reinterpret_cast<T*>(slice + b.v_bytes + b.m_bytes), b.scratch_ld};
+    WinogradInput<T> input{e.input + image_group * C * p.H * p.W,
+                           p.H,
+                           p.W,
+                           row * b.m - p.pad_top,
+                           column * b.m - p.pad_left,
+                           rows,
+                           columns,
+                           v,
+                           b.v_plane,
+                           reinterpret_cast<T*>(slice + b.v_bytes + b.m_bytes),
+                           b.scratch_ld};
     for (Extent c = 0; c < C; ++c, input.image += p.H * p.W, input.to += b.pitch) kernels.input(input);
 
     const Extent last = parts.begin(part + 1);

@@ -50,12 +50,10 @@ constexpr std::uint32_t ymm = 0x06, zmm = 0xe6;
 
 // Bits: Intel SDM volume 2A, CPUID; AMD APM volume 3, appendix E.
 constexpr Feature known_features[] = {
-    {"sse4_2", 1, 0, ecx, 20, 0},        {"avx", 1, 0, ecx, 28, ymm},
-    {"f16c", 1, 0, ecx, 29, ymm},        {"fma", 1, 0, ecx, 12, ymm},
-    {"avx2", 7, 0, ebx, 5, ymm},         {"avx_vnni", 7, 1, eax, 4, ymm},
-    {"avx512f", 7, 0, ebx, 16, zmm},     {"avx512bw", 7, 0, ebx, 30, zmm},
-    {"avx512dq", 7, 0, ebx, 17, zmm},    {"avx512vl", 7, 0, ebx, 31, zmm},
-    {"avx512_vnni", 7, 0, ecx, 11, zmm}, {"avx512_bf16", 7, 1, eax, 5, zmm},
+    {"sse4_2", 1, 0, ecx, 20, 0},     {"avx", 1, 0, ecx, 28, ymm},         {"f16c", 1, 0, ecx, 29, ymm},
+    {"fma", 1, 0, ecx, 12, ymm},      {"avx2", 7, 0, ebx, 5, ymm},         {"avx_vnni", 7, 1, eax, 4, ymm},
+    {"avx512f", 7, 0, ebx, 16, zmm},  {"avx512bw", 7, 0, ebx, 30, zmm},    {"avx512dq", 7, 0, ebx, 17, zmm},
+    {"avx512vl", 7, 0, ebx, 31, zmm}, {"avx512_vnni", 7, 0, ecx, 11, zmm}, {"avx512_bf16", 7, 1, eax, 5, zmm},
 };
 
 std::string vendor_string() {

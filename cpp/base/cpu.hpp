@@ -8,12 +8,12 @@
 namespace fastconv {
 
 struct CpuInfo {
-  std::string vendor, brand;           // "AuthenticAMD", "AMD EPYC ..."; empty if unknown
-  std::vector<std::string> features;   // "avx2", "fma", "avx512f", ...: only those XCR0 enables
-  std::size_t l1d_bytes = 32 * 1024;   // defaults where the system does not say
+  std::string vendor, brand;  // "AuthenticAMD", "AMD EPYC ..."; empty if unknown
+  std::vector<std::string> features;  // "avx2", "fma", "avx512f", ...: only those XCR0 enables
+  std::size_t l1d_bytes = 32 * 1024;  // defaults where the system does not say
   std::size_t l2_bytes = 512 * 1024;
   std::size_t l3_bytes = 8 * 1024 * 1024;
-  bool avx2 = false;    // AVX2 and FMA, usable
+  bool avx2 = false;  // AVX2 and FMA, usable
   bool avx512 = false;  // AVX-512 F, BW, DQ, VL, usable
 };
 

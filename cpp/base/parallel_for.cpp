@@ -143,7 +143,9 @@ class alignas(cache_line) Worker {
 
   // States change outside the lock; taking it here means that the sleeper either saw the new state or is waiting.
   void notify() {
-    { const std::lock_guard lock(mutex_); }
+    {
+      const std::lock_guard lock(mutex_);
+    }
     changed_.notify_one();
   }
 

@@ -37,8 +37,9 @@ void pack(const Algorithm& algorithm, const ConvProblem& problem, const Kernels&
   });
 }
 
-bool run(const Algorithm& algorithm, const ConvProblem& problem, const Resources& resources, const Activation& activation,
-         const void* input, const std::byte* packed, const void* bias, void* output, std::byte* workspace) {
+bool run(const Algorithm& algorithm, const ConvProblem& problem, const Resources& resources,
+         const Activation& activation, const void* input, const std::byte* packed, const void* bias, void* output,
+         std::byte* workspace) {
   if (problem.N == 0) return true;
   return with_type(problem.dtype, [&](auto t) {
     using T = decltype(t);
@@ -111,7 +112,8 @@ bool run_once(const ConvProblem& problem, const Algorithm& algorithm, const Acti
   const std::size_t packed = round_up(algorithm.packed_bytes(problem, kernels), cache_line);
   const Workspace workspace(packed + algorithm.workspace(problem, resources));
   pack(algorithm, problem, kernels, weight, workspace.data());
-  return run(algorithm, problem, resources, activation, input, workspace.data(), bias, output, workspace.data() + packed);
+  return run(algorithm, problem, resources, activation, input, workspace.data(), bias, output,
+             workspace.data() + packed);
 }
 
 std::size_t workspace_bytes(const Algorithm& algorithm, const ConvProblem& problem) {

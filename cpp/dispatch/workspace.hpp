@@ -1,5 +1,5 @@
-// Scratch memory of a call. Asking the system for it anew costs page faults (about 0.1 ms per MiB), so each thread keeps what it
-// last used, up to a bound; more than that is given back when the call ends.
+// Scratch memory of a call. Asking the system for it anew costs page faults (about 0.1 ms per MiB), so each thread
+// keeps what it last used, up to a bound; more than that is given back when the call ends.
 #pragma once
 
 #include "base/aligned_buffer.hpp"

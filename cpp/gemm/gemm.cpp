@@ -38,7 +38,8 @@ std::size_t gemm_workspace(Extent M, Extent N, Extent K, const Resources& resour
 }
 
 template <class T>
-bool gemm(Extent M, Extent N, Extent K, const T* a, const T* b, T* c, const Resources& resources, std::byte* workspace) {
+bool gemm(Extent M, Extent N, Extent K, const T* a, const T* b, T* c, const Resources& resources,
+          std::byte* workspace) {
   const KernelSet<T>& set = kernel_set<T>(*resources.kernels);
   const Blocking<T> by(M, N, K, set);
   T* packed = reinterpret_cast<T*>(workspace);
@@ -61,7 +62,8 @@ bool gemm(Extent M, Extent N, Extent K, const T* a, const T* b, T* c, const Reso
     for (Extent first = 0; first < K; first += by.part) {
       product.first_step = first;
       product.last_step = std::min(K, first + by.part);
-      set.strip_pack({b + first * N + first_column, N, product.last_step - first, columns, block, by.strip, by.strip_step});
+      set.strip_pack(
+          {b + first * N + first_column, N, product.last_step - first, columns, block, by.strip, by.strip_step});
       multiply_pixel_lanes(product);
     }
   });

@@ -1,13 +1,13 @@
-// A block of the im2col matrix: rows (c, r, s) of one image's channels, columns a run of output pixels. Packed beside the GEMM
-// that uses it, so the whole matrix, R * S times the image, never exists (MLAS does likewise).
+// A block of the im2col matrix: rows (c, r, s) of one image's channels, columns a run of output pixels. Packed beside
+// the GEMM that uses it, so the whole matrix, R * S times the image, never exists (MLAS does likewise).
 #pragma once
 
 #include "fastconv/problem.hpp"
 
 namespace fastconv {
 
-// to[(row - first_row) * ld + column] for rows [first_row, last_row) of the matrix and output pixels [first, first + count),
-// pixels numbered p * Q + q. `image` is the first channel of the group.
+// to[(row - first_row) * ld + column] for rows [first_row, last_row) of the matrix and output pixels [first, first +
+// count), pixels numbered p * Q + q. `image` is the first channel of the group.
 template <class T>
 void pack_im2col_block(const ConvProblem& problem, const T* image, Extent first_row, Extent last_row, Extent first,
                        Extent count, T* to, Extent ld);

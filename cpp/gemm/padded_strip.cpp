@@ -62,8 +62,7 @@ void copy_strip(const ConvProblem& p, const StripShape& shape, const T* image, E
   for (Extent c = 0; c < channels; ++c)
     for (Extent i = 0; i < used; ++i) {
       if (shape.rows_by_tap && i % shape.rows >= rows) continue;
-      const Extent y =
-          top + (shape.rows_by_tap ? i / shape.rows * p.dilation_h + i % shape.rows * p.stride_h : i);
+      const Extent y = top + (shape.rows_by_tap ? i / shape.rows * p.dilation_h + i % shape.rows * p.stride_h : i);
       T* to = strip + c * shape.channel_stride + i * shape.row_length;
       if (y < 0 || y >= p.H)
         std::fill(to, to + shape.row_length, T(0));

@@ -1,6 +1,6 @@
-// A strip of the image that a few output rows look at, copied once with its zero padding, columns split by stride phase. In
-// it every tap is a fixed offset and neighbouring outputs are neighbours, whatever the stride, dilation and padding: the
-// copy is one image's worth, where im2col is R * S of them.
+// A strip of the image that a few output rows look at, copied once with its zero padding, columns split by stride
+// phase. In it every tap is a fixed offset and neighbouring outputs are neighbours, whatever the stride, dilation and
+// padding: the copy is one image's worth, where im2col is R * S of them.
 #pragma once
 
 #include "fastconv/problem.hpp"

@@ -1,9 +1,11 @@
-// Products of packed weights with pixels, for all filters of a block of output pixels: the loops around the register tiles.
+// Products of packed weights with pixels, for all filters of a block of output pixels: the loops around the register
+// tiles.
 //
-//   out[k * out_ld + row * out_row + column] = epilogue(sum over i of weight[k][i] * streamed[offset[i] + row * row_step + column])
+//   out[k * out_ld + row * out_row + column] = epilogue(sum over i of weight[k][i] * streamed[offset[i] + row *
+//   row_step + column])
 //
-// The pixels are rows x columns of one image, read in place, from a padded strip, or from a packed im2col block: that is
-// the offsets' business. Loop order: weights outside, pixels inside. The pixel block then lives in L2 and a panel of
+// The pixels are rows x columns of one image, read in place, from a padded strip, or from a packed im2col block: that
+// is the offsets' business. Loop order: weights outside, pixels inside. The pixel block then lives in L2 and a panel of
 // weights in L1; the other order loses 9-20 points where channel planes are powers of two (64x64, 128x128).
 #pragma once
 
@@ -32,14 +34,15 @@ struct Product {
   Extent out_ld, out_row;  // from one filter's, and one row's, output to the next's
   Epilogue<T> epilogue;  // bias of the first filter, or null
   T* sums = nullptr;     // channel lanes: channel_sums(...) values
-  // Pixel lanes: columns packed in strips of strip_width(...), `strip_step` from one to the next; 0 if they lie side by side.
+  // Pixel lanes: columns packed in strips of strip_width(...), `strip_step` from one to the next; 0 if they lie side by
+  // side.
   Extent strip_step = 0;
   // Pixel lanes can take the reduction in parts: steps [first_step, last_step) now, the rest in other calls.
   Extent first_step = 0, last_step = -1;
 };
 
-// Length of a part of the reduction: a weight panel of it stays in L1 (14 rows x 512 floats: 28 KB). Parts are even, and
-// the same whatever the threads and blocks are, so that sums are too.
+// Length of a part of the reduction: a weight panel of it stays in L1 (14 rows x 512 floats: 28 KB). Parts are even,
+// and the same whatever the threads and blocks are, so that sums are too.
 template <class T>
 Extent part_of(Extent steps) {
   const Extent most = sizeof(T) == 4 ? 512 : 256;
@@ -77,7 +80,8 @@ Extent padded_filters(const KernelSet<T>& set, Extent filters) {  // whole vecto
   return (filters + set.lanes - 1) / set.lanes * set.lanes;
 }
 template <class T>
-Extent channel_sums(const KernelSet<T>& set, Extent pixels) {  // scratch: one panel's sums, in whole blocks for the transposition
+Extent channel_sums(const KernelSet<T>& set,
+                    Extent pixels) {  // scratch: one panel's sums, in whole blocks for the transposition
   return (pixels + set.lanes - 1) / set.lanes * set.lanes * channel_panel(set);
 }
 // padded_filters(filters) * steps values.

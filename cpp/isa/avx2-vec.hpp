@@ -98,7 +98,8 @@ inline D scale2(D a, D n) {
   return {_mm256_mul_pd(a.v, _mm256_castsi256_pd(_mm256_slli_epi64(e, 52)))};
 }
 
-// out[c] = column c of the lanes x lanes block at `from`: rows gathered 128 bits at a time, then transposed inside lanes.
+// out[c] = column c of the lanes x lanes block at `from`: rows gathered 128 bits at a time, then transposed inside
+// lanes.
 inline void transpose_load(const float* from, ptrdiff_t ld, F (&out)[8]) {
   for (int g = 0; g < 2; ++g) {
     __m256 z[4];

@@ -90,8 +90,8 @@ inline D round(D a) { return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_NEAREST_IN
 inline F scale2(F a, F n) { return {_mm512_scalef_ps(a.v, n.v)}; }  // a * 2^n
 inline D scale2(D a, D n) { return {_mm512_scalef_pd(a.v, n.v)}; }
 
-// out[c] = column c of the lanes x lanes block at `from`. Rows are gathered 128 bits at a time by masked broadcasts, which
-// run on the load ports; only the transposition inside each 128-bit lane takes shuffles (32 for 16 x 16).
+// out[c] = column c of the lanes x lanes block at `from`. Rows are gathered 128 bits at a time by masked broadcasts,
+// which run on the load ports; only the transposition inside each 128-bit lane takes shuffles (32 for 16 x 16).
 inline void transpose_load(const float* from, ptrdiff_t ld, F (&out)[16]) {
   for (int g = 0; g < 4; ++g) {
     __m512 z[4];

@@ -1,5 +1,5 @@
-// Portable vectors: small arrays that a compiler turns into whatever the target's baseline has (SSE2, NEON, plain scalars).
-// The same interface, operation by operation, as avx2-vec.hpp and avx512-vec.hpp.
+// Portable vectors: small arrays that a compiler turns into whatever the target's baseline has (SSE2, NEON, plain
+// scalars). The same interface, operation by operation, as avx2-vec.hpp and avx512-vec.hpp.
 #pragma once
 
 #include <math.h>
@@ -59,15 +59,15 @@ struct Vec {
   }
 };
 
-#define FASTCONV_LANEWISE(name, expression)     \
-  template <class T>                            \
-  inline Vec<T> name(Vec<T> a, Vec<T> b) {      \
-    Vec<T> r;                                   \
-    for (int i = 0; i < Vec<T>::lanes; ++i) {   \
-      const T x = a.v[i], y = b.v[i];           \
-      r.v[i] = expression;                      \
-    }                                           \
-    return r;                                   \
+#define FASTCONV_LANEWISE(name, expression)   \
+  template <class T>                          \
+  inline Vec<T> name(Vec<T> a, Vec<T> b) {    \
+    Vec<T> r;                                 \
+    for (int i = 0; i < Vec<T>::lanes; ++i) { \
+      const T x = a.v[i], y = b.v[i];         \
+      r.v[i] = expression;                    \
+    }                                         \
+    return r;                                 \
   }
 FASTCONV_LANEWISE(add, x + y)
 FASTCONV_LANEWISE(sub, x - y)

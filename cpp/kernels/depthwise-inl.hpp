@@ -25,13 +25,13 @@ struct Sums {
 template <class T>
 struct DepthwisePlace {
   const T* x;
-  ptrdiff_t pitch;          // from step to step
+  ptrdiff_t pitch;  // from step to step
   ptrdiff_t first, count;
-  ptrdiff_t column;         // of x
+  ptrdiff_t column;  // of x
   const T* weights;
   T* out;
   ptrdiff_t out_pitch;
-  int rows;                 // to store, at most M
+  int rows;  // to store, at most M
 };
 
 // Where a tile lies. Beyond `none`, columns are masked. At the top and the bottom R / 2 rows of taps are missing, known
@@ -221,10 +221,14 @@ template <class T, class E>
 void depthwise_of_width(const DepthwiseRows<T>& d) {
   const bool two = d.stride == 2;
   switch (d.chunk) {
-    case 3: return two ? depthwise_planes<E, 3, 2>(d) : depthwise_planes<E, 3, 1>(d);
-    case 5: return two ? depthwise_planes<E, 5, 2>(d) : depthwise_planes<E, 5, 1>(d);
-    case 7: return two ? depthwise_planes<E, 7, 2>(d) : depthwise_planes<E, 7, 1>(d);
-    default: return depthwise_planes<E, any_rows, 1>(d);
+    case 3:
+      return two ? depthwise_planes<E, 3, 2>(d) : depthwise_planes<E, 3, 1>(d);
+    case 5:
+      return two ? depthwise_planes<E, 5, 2>(d) : depthwise_planes<E, 5, 1>(d);
+    case 7:
+      return two ? depthwise_planes<E, 7, 2>(d) : depthwise_planes<E, 7, 1>(d);
+    default:
+      return depthwise_planes<E, any_rows, 1>(d);
   }
 }
 

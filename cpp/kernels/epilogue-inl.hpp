@@ -12,9 +12,9 @@ inline Vec<T> finish(Vec<T> v, Vec<T> bias, Vec<T> low, Vec<T> high) {
   return min(high, max(low, add(v, bias)));
 }
 
-// e^x = (1 + tail) 2^n, relative error of a few ulp on the range that activations need (the argument is clamped to where e^x
-// is normal). Cody-Waite reduction x = n ln2 + r, then e^r - 1 by its Taylor polynomial: |r| <= 0.35, so degree 7 leaves 5e-9
-// and degree 13 leaves 4e-18.
+// e^x = (1 + tail) 2^n, relative error of a few ulp on the range that activations need (the argument is clamped to
+// where e^x is normal). Cody-Waite reduction x = n ln2 + r, then e^r - 1 by its Taylor polynomial: |r| <= 0.35, so
+// degree 7 leaves 5e-9 and degree 13 leaves 4e-18.
 template <class T>
 struct Exponential {
   Vec<T> tail, n;
@@ -30,8 +30,9 @@ inline Exponential<T> exponential(Vec<T> x) {
   V r = fnma(n, V::broadcast(single ? T(0.693359375) : T(0x1.62e42fee00000p-1)), x);
   r = fnma(n, V::broadcast(single ? T(-2.12194440e-4) : T(0x1.a39ef35793c76p-33)), r);
   constexpr int degree = single ? 7 : 13;
-  constexpr double inverse_factorial[] = {1., 1., 1. / 2, 1. / 6, 1. / 24, 1. / 120, 1. / 720, 1. / 5040, 1. / 40320,
-                                          1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800.};
+  constexpr double inverse_factorial[] = {
+      1.,        1.,         1. / 2,      1. / 6,       1. / 24,       1. / 120,       1. / 720,
+      1. / 5040, 1. / 40320, 1. / 362880, 1. / 3628800, 1. / 39916800, 1. / 479001600, 1. / 6227020800.};
   V p = V::broadcast(T(inverse_factorial[degree]));
   for (int i = degree - 1; i >= 1; --i) p = fma(p, r, V::broadcast(T(inverse_factorial[i])));
   return {mul(p, r), n};
@@ -58,15 +59,20 @@ inline Vec<T> activated(Vec<T> x, ActivationKind kind, Vec<T> slope) {
   using V = Vec<T>;
   const V zero = V::zero();
   switch (kind) {
-    case ActivationKind::leaky_relu: return fma(slope, min(zero, x), max(zero, x));
+    case ActivationKind::leaky_relu:
+      return fma(slope, min(zero, x), max(zero, x));
     case ActivationKind::hardswish: {
       const V gate = min(V::broadcast(T(6)), max(zero, add(x, V::broadcast(T(3)))));
       return mul(mul(x, gate), V::broadcast(T(1.0 / 6.0)));
     }
-    case ActivationKind::sigmoid: return sigmoid(x);
-    case ActivationKind::silu: return mul(max(V::broadcast(T(-1000)), x), sigmoid(x));  // 0, not NaN, towards -inf
-    case ActivationKind::tanh: return tanh(x);
-    case ActivationKind::clip: break;
+    case ActivationKind::sigmoid:
+      return sigmoid(x);
+    case ActivationKind::silu:
+      return mul(max(V::broadcast(T(-1000)), x), sigmoid(x));  // 0, not NaN, towards -inf
+    case ActivationKind::tanh:
+      return tanh(x);
+    case ActivationKind::clip:
+      break;
   }
   return x;
 }

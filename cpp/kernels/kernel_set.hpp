@@ -1,5 +1,5 @@
-// The one table that each isa/ file exports: pointers to its kernels, for each element type. Plain data only: this header
-// is read by units compiled for different instruction sets, so it must not define an inline function.
+// The one table that each isa/ file exports: pointers to its kernels, for each element type. Plain data only: this
+// header is read by units compiled for different instruction sets, so it must not define an inline function.
 #pragma once
 
 #include <stddef.h>
@@ -17,10 +17,10 @@ struct Epilogue {
   T slope;
 };
 
-// One register tile of a matrix product. The reduction's step i reads row i of `packed`, and the row of the other operand
-// that starts at streamed + offset[i]. The list of offsets is what lets one microkernel serve an image in place (channel
-// strides), a padded strip (channel, tap) and a packed panel alike; it costs one scalar load per step.
-// (The idea of an indirection per row: Dukhan, arXiv:1907.02129.)
+// One register tile of a matrix product. The reduction's step i reads row i of `packed`, and the row of the other
+// operand that starts at streamed + offset[i]. The list of offsets is what lets one microkernel serve an image in place
+// (channel strides), a padded strip (channel, tap) and a packed panel alike; it costs one scalar load per step. (The
+// idea of an indirection per row: Dukhan, arXiv:1907.02129.)
 template <class T>
 struct Tile {
   ptrdiff_t steps;         // length of the reduction
@@ -35,7 +35,7 @@ struct Tile {
   // 0 for nothing.
   const T* ahead;
   ptrdiff_t ahead_step;
-  const Epilogue<T>* epilogue;  // pixel lanes: null while more of the reduction is to come; bias points at row 0's value
+  const Epilogue<T>* epilogue;  // pixel lanes: null while more of the sum is to come; bias points at row 0's value
 };
 
 template <class T>
@@ -51,7 +51,8 @@ struct TransposePack {
   ptrdiff_t to_ld, stored;  // rows <= stored
 };
 
-// Rows of a matrix into strips of `width` columns, each strip contiguous: to[strip * strip_step + row * width + column].
+// Rows of a matrix into strips of `width` columns, each strip contiguous:
+// to[strip * strip_step + row * width + column].
 template <class T>
 struct StripPack {
   const T* from;  // from[row * from_ld + column]
@@ -67,7 +68,7 @@ struct TransposeStore {
   const T* from;  // from[pixel * from_ld + channel], from_ld a multiple of the lanes, all lanes readable
   ptrdiff_t from_ld;
   ptrdiff_t pixels, channels;
-  T* to;          // to[channel * to_ld + pixel]
+  T* to;  // to[channel * to_ld + pixel]
   ptrdiff_t to_ld;
   const Epilogue<T>* epilogue;  // bias points at channel 0's value
 };
@@ -80,23 +81,23 @@ inline constexpr double winograd_a = 0.625, winograd_b = 1.5;
 // One channel's tiles, B^T d B, tile = tile_row * tile_columns + tile_column. See winograd_input-inl.hpp.
 template <class T>
 struct WinogradInput {
-  const T* image;           // the channel's plane, H x W; zero outside
+  const T* image;  // the channel's plane, H x W; zero outside
   ptrdiff_t H, W;
-  ptrdiff_t row, column;    // image coordinates of the first tile's corner: -pad_top, -pad_left at the border
+  ptrdiff_t row, column;  // image coordinates of the first tile's corner: -pad_top, -pad_left at the border
   ptrdiff_t tile_rows, tile_columns;
-  T* to;                    // to[xi * plane + tile], xi = i * (m + 2) + j; up to a vector past the last is overwritten
+  T* to;  // to[xi * plane + tile], xi = i * (m + 2) + j; up to a vector past the last is overwritten
   ptrdiff_t plane;
-  T* scratch;               // 2 (m + 2) rows
-  ptrdiff_t scratch_ld;     // of at least m * (tiles in whole vectors) + 3 vectors of values
+  T* scratch;  // 2 (m + 2) rows
+  ptrdiff_t scratch_ld;  // of at least m * (tiles in whole vectors) + 3 vectors of values
 };
 
 // A block of tiles of several channels, A^T m A, then stored with bias and activation. See winograd_output-inl.hpp.
 template <class T>
 struct WinogradOutput {
-  const T* from;            // from[xi * plane + tile * from_ld + channel]; whole vectors of channels are read
+  const T* from;  // from[xi * plane + tile * from_ld + channel]; whole vectors of channels are read
   ptrdiff_t plane, from_ld;
   ptrdiff_t tile_rows, tile_columns, channels;
-  T* to;                    // the first channel's output at the first tile
+  T* to;  // the first channel's output at the first tile
   ptrdiff_t to_ld, row_ld;  // from one channel's, and one row's, output to the next's: P * Q, Q
   ptrdiff_t rows, columns;  // outputs that exist from `to` on, at most m * tile_rows and m * tile_columns
   const Epilogue<T>* epilogue;  // bias points at channel 0's value
@@ -112,32 +113,32 @@ struct WinogradKernels {
 // over (r, s) of weight[r][s] * image[i * stride + r * dilation_h - pad_top][j * stride + s * dilation_w - pad_left].
 template <class T>
 struct DepthwiseRows {
-  const T* image;           // the first filter's channel, H x W
-  ptrdiff_t H, W;           // image, Q and pads below 2^30
-  ptrdiff_t filters;        // whose channels and outputs follow one another,
-  ptrdiff_t per_channel;    // this many filters to a channel
-  ptrdiff_t position;       // of the first filter among its channel's
-  const T* weights;         // R * S per filter, in the order of visit_taps in algorithms/depthwise.cpp
-  int chunk;                // rows of taps whose weights are held at once: chunk_of in algorithms/depthwise.cpp
+  const T* image;  // the first filter's channel, H x W
+  ptrdiff_t H, W;  // image, Q and pads below 2^30
+  ptrdiff_t filters;  // whose channels and outputs follow one another,
+  ptrdiff_t per_channel;  // this many filters to a channel
+  ptrdiff_t position;  // of the first filter among its channel's
+  const T* weights;  // R * S per filter, in the order of visit_taps in algorithms/depthwise.cpp
+  int chunk;  // rows of taps whose weights are held at once: chunk_of in algorithms/depthwise.cpp
   ptrdiff_t R, S;
-  ptrdiff_t stride;         // 1, or 2 with unit dilation and R == chunk
+  ptrdiff_t stride;  // 1, or 2 with unit dilation and R == chunk
   ptrdiff_t dilation_h, dilation_w, pad_top, pad_left;
   ptrdiff_t first_row, last_row, Q;
-  T* out;                   // first filter's plane, P x Q
-  ptrdiff_t plane;          // P * Q
+  T* out;  // first filter's plane, P x Q
+  ptrdiff_t plane;  // P * Q
   const Epilogue<T>* epilogue;  // bias points at the first filter's value
 };
 
 // One filter from a padded strip: see depthwise_strip-inl.hpp.
 template <class T>
 struct DepthwiseStrip {
-  const T* strip;           // depthwise_strip_rows rows at least
-  ptrdiff_t row_step;       // from one output row's first tap to the next's
+  const T* strip;  // depthwise_strip_rows rows at least
+  ptrdiff_t row_step;  // from one output row's first tap to the next's
   const ptrdiff_t* offset;  // of each tap
   const T* weights;
   ptrdiff_t taps;
   ptrdiff_t rows, columns;
-  T* out;                   // rows of `columns` values follow one another
+  T* out;  // rows of `columns` values follow one another
   const Epilogue<T>* epilogue;
 };
 
@@ -167,7 +168,8 @@ struct KernelSet {
   void (*depthwise_strip)(const DepthwiseStrip<T>&);
   WinogradKernels<T> winograd_f2, winograd_f4;
 
-  // Measurement: `rounds` times a fixed number of independent FMAs, returning flops done; sums, fills or copies n values.
+  // Measurement: `rounds` times a fixed number of independent FMAs, returning flops done; sums, fills or copies n
+  // values.
   double (*fma_rounds)(ptrdiff_t rounds);
   T (*read)(const T* from, ptrdiff_t n);
   void (*write)(T* to, ptrdiff_t n);

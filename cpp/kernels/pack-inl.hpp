@@ -6,8 +6,8 @@
 namespace fastconv::FASTCONV_ISA {
 namespace {
 
-// Through a scratch block, so that neither rows nor columns past the end are read. (A scalar loop takes 5-10 times as long:
-// 3 % of a 1024 x 1024 x 1024 product.)
+// Through a scratch block, so that neither rows nor columns past the end are read. (A scalar loop takes 5-10 times as
+// long: 3 % of a 1024 x 1024 x 1024 product.)
 template <class T>
 void transpose_pack(const TransposePack<T>& pack) {
   using V = Vec<T>;
@@ -40,7 +40,8 @@ void transpose_pack(const TransposePack<T>& pack) {
   }
 }
 
-// Rows of a large matrix lie in different pages, where the hardware does not prefetch: so the rows ahead are asked for here.
+// Rows of a large matrix lie in different pages, where the hardware does not prefetch: so the rows ahead are asked for
+// here.
 template <class T>
 void strip_pack(const StripPack<T>& pack) {
   using V = Vec<T>;

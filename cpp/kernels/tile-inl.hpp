@@ -1,4 +1,5 @@
-// The two microkernels behind every dense algorithm: one register tile of a matrix product, reduction rows by offset list.
+// The two microkernels behind every dense algorithm: one register tile of a matrix product, reduction rows by offset
+// list.
 //
 // pixel_tile    pixels are lanes, weights are broadcast.  out[m][pixel], so NCHW images go in and out as they are.
 // channel_tile  output channels are lanes, pixels are broadcast.  out[pixel][channel]: small maps waste no lanes.
@@ -120,8 +121,11 @@ void channel_tile(const Tile<T>& tile) {
     for (int j = 0; j < NV; ++j) sum[p][j].store(tile.out + p * tile.ld + j * L);
 }
 
-// Tiles that the registers hold: sums, the vectors of one operand, one broadcast; for masked tails on AVX2 the mask too.
-constexpr bool fits(int rows, int vectors, int masks) { return rows * vectors + vectors + 1 + masks <= vector_registers; }
+// Tiles that the registers hold: sums, the vectors of one operand, one broadcast; for masked tails on AVX2 the mask
+// too.
+constexpr bool fits(int rows, int vectors, int masks) {
+  return rows * vectors + vectors + 1 + masks <= vector_registers;
+}
 
 template <class T, int M, int NV>
 constexpr void put_pixel_tiles(KernelSet<T>& set) {

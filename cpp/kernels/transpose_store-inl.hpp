@@ -1,4 +1,5 @@
-// The way back from channel lanes to NCHW: blocks of lanes x lanes values transposed in registers, bias and activation applied.
+// The way back from channel lanes to NCHW: blocks of lanes x lanes values transposed in registers, bias and activation
+// applied.
 #pragma once
 
 #include "kernels/epilogue-inl.hpp"

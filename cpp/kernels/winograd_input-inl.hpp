@@ -4,8 +4,8 @@
 // scratch. Then along the rows: tiles as lanes, by splitting m vectors of pixels into m phases. The last two pixels of
 // a tile are the next tile's first two.
 //
-// Wide maps go tile row by tile row. Narrow ones (7 tiles, 16 lanes) would leave lanes idle: there the tile rows lie end
-// to end in scratch, and since a row's last tile has no next one, a second copy, m pixels on, has those two pixels.
+// Wide maps go tile row by tile row. Narrow ones (7 tiles, 16 lanes) would leave lanes idle: there the tile rows lie
+// end to end in scratch, and since a row's last tile has no next one, a second copy, m pixels on, has those two pixels.
 #pragma once
 
 #include "kernels/vec.hpp"

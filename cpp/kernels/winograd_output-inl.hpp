@@ -1,5 +1,5 @@
-// Winograd's output transform A^T m A with output channels as lanes, and the way back to NCHW: as many tiles of a tile row
-// as make one vector of output pixels are transformed, then stored transposed with bias and activation.
+// Winograd's output transform A^T m A with output channels as lanes, and the way back to NCHW: as many tiles of a tile
+// row as make one vector of output pixels are transformed, then stored transposed with bias and activation.
 #pragma once
 
 #include "kernels/transpose_store-inl.hpp"

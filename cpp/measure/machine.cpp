@@ -40,16 +40,20 @@ double best_rate(double seconds, Work&& work) {
 
 double fma_peak(DType dtype, double seconds) {
   const int threads = num_threads();
-  return with_type(dtype, [&](auto t) {
-    const auto& set = kernel_set<decltype(t)>(active_kernels());
-    return best_rate(seconds, [&](std::ptrdiff_t amount) {
-      std::vector<double> flops(std::size_t(threads), 0.0);
-      parallel_for(threads, threads, [&](std::ptrdiff_t task, int) { flops[std::size_t(task)] = set.fma_rounds(amount * 1000); });
-      double total = 0;
-      for (double f : flops) total += f;
-      return total;
-    });
-  }) * 1e-9;
+  return with_type(dtype,
+                   [&](auto t) {
+                     const auto& set = kernel_set<decltype(t)>(active_kernels());
+                     return best_rate(seconds, [&](std::ptrdiff_t amount) {
+                       std::vector<double> flops(std::size_t(threads), 0.0);
+                       parallel_for(threads, threads, [&](std::ptrdiff_t task, int) {
+                         flops[std::size_t(task)] = set.fma_rounds(amount * 1000);
+                       });
+                       double total = 0;
+                       for (double f : flops) total += f;
+                       return total;
+                     });
+                   }) *
+         1e-9;
 }
 
 double bandwidth(Traffic traffic, std::size_t bytes, double seconds) {
@@ -65,22 +69,23 @@ double bandwidth(Traffic traffic, std::size_t bytes, double seconds) {
       set.write(reinterpret_cast<float*>(to[i].data()), n);
     }
   }
-  return best_rate(seconds, [&](std::ptrdiff_t amount) {
-           parallel_for(threads, threads, [&](std::ptrdiff_t task, int) {
-             auto* a = reinterpret_cast<float*>(from[std::size_t(task)].data());
-             auto* b = reinterpret_cast<float*>(to[std::size_t(task)].data());
-             for (std::ptrdiff_t i = 0; i < amount; ++i) {
-               if (traffic == Traffic::read)
-                 set.read(a, n);
-               else if (traffic == Traffic::write)
-                 set.write(a, n);
-               else
-                 set.copy(b, a, n);
-             }
-           });
-           const double moved = double(n) * sizeof(float) * double(amount) * threads;
-           return traffic == Traffic::copy ? 2 * moved : moved;
-         }) *
+  return best_rate(seconds,
+                   [&](std::ptrdiff_t amount) {
+                     parallel_for(threads, threads, [&](std::ptrdiff_t task, int) {
+                       auto* a = reinterpret_cast<float*>(from[std::size_t(task)].data());
+                       auto* b = reinterpret_cast<float*>(to[std::size_t(task)].data());
+                       for (std::ptrdiff_t i = 0; i < amount; ++i) {
+                         if (traffic == Traffic::read)
+                           set.read(a, n);
+                         else if (traffic == Traffic::write)
+                           set.write(a, n);
+                         else
+                           set.copy(b, a, n);
+                       }
+                     });
+                     const double moved = double(n) * sizeof(float) * double(amount) * threads;
+                     return traffic == Traffic::copy ? 2 * moved : moved;
+                   }) *
          1e-9;
 }
 

@@ -1,5 +1,5 @@
-// The library without Python: every algorithm on every ISA and dtype against `reference`, prepared and not, for one thread
-// and two. Also built with the address and undefined-behaviour sanitizers.
+// The library without Python: every algorithm on every ISA and dtype against `reference`, prepared and not, for one
+// thread and two. Also built with the address and undefined-behaviour sanitizers.
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -73,7 +73,8 @@ void compare(const Algorithm& algorithm, const ConvProblem& p) {
   double worst = 0;
   for (std::size_t i = 0; i < size; ++i) worst = std::max(worst, double(std::abs(y[i] - expected[i])));
   if (!(worst <= bound))
-    std::fprintf(stderr, "%s on %s, %s: error %g, bound %g\n", algorithm.name, active_isa(), name_of(p.dtype), worst, bound);
+    std::fprintf(stderr, "%s on %s, %s: error %g, bound %g\n", algorithm.name, active_isa(), name_of(p.dtype), worst,
+                 bound);
   CHECK(worst <= bound);
   CHECK(size == 0 || std::memcmp(y.data(), once.data(), size * sizeof(T)) == 0);
   CHECK(size == 0 || std::memcmp(y.data(), two.data(), size * sizeof(T)) == 0);

@@ -31,7 +31,8 @@ struct Execution {
   Epilogue<T> epilogue;  // bias has K values, or is null
 };
 
-// `pack` brings weights into the algorithm's own order; `run` returns false if it was interrupted. run allocates nothing.
+// `pack` brings weights into the algorithm's own order; `run` returns false if it was interrupted. run allocates
+// nothing.
 template <class T>
 struct Implementation {
   void (*pack)(const ConvProblem&, const Kernels&, const T* weight, std::byte* packed);
@@ -43,7 +44,7 @@ struct Algorithm {
   const char* summary;
   std::string (*rejects)(const ConvProblem&);  // why not, or nothing
   std::string (*variant)(const ConvProblem&, const Kernels&);  // the inner choice, if there is one; may be null
-  double (*cost)(const ConvProblem&, const Kernels&);          // estimated microseconds of one thread, weights packed
+  double (*cost)(const ConvProblem&, const Kernels&);  // estimated microseconds of one thread, weights packed
   std::size_t (*packed_bytes)(const ConvProblem&, const Kernels&);
   std::size_t (*workspace)(const ConvProblem&, const Resources&);  // exact bytes
   Implementation<float> f32;

@@ -1,4 +1,5 @@
-// The element types the kernels are instantiated for. A new dtype is a row here, plus loads and stores in each isa/ file.
+// The element types the kernels are instantiated for. A new dtype is a row here, plus loads and stores in each isa/
+// file.
 #pragma once
 
 #include <cstddef>

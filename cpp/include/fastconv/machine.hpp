@@ -1,4 +1,5 @@
-// What the machine at hand can do, measured with the library's own kernels: the yardstick for every share of peak quoted.
+// What the machine at hand can do, measured with the library's own kernels: the yardstick for every share of peak
+// quoted.
 #pragma once
 
 #include <cstddef>
@@ -7,8 +8,8 @@
 
 namespace fastconv {
 
-// GFLOP/s of independent FMAs in registers with the active ISA and the present number of threads: the best of the intervals
-// of about 2 ms that fit into `seconds`.
+// GFLOP/s of independent FMAs in registers with the active ISA and the present number of threads: the best of the
+// intervals of about 2 ms that fit into `seconds`.
 double fma_peak(DType dtype, double seconds);
 
 // GB/s over `bytes` per thread, best interval likewise. A copy counts the bytes read and the bytes written.

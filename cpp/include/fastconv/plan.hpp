@@ -1,4 +1,5 @@
-// A problem, an algorithm, an ISA and packed weights: everything that is done once. Runs from any number of threads at a time.
+// A problem, an algorithm, an ISA and packed weights: everything that is done once. Runs from any number of threads at
+// a time.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +14,8 @@ namespace fastconv {
 
 class Plan {
  public:
-  // `weight` is KCRS; `bias` has K values or is null. Both are copied. Throws std::invalid_argument if the problem is invalid
-  // or the algorithm rejects it, std::bad_alloc if the packed weights do not fit in memory.
+  // `weight` is KCRS; `bias` has K values or is null. Both are copied. Throws std::invalid_argument if the problem is
+  // invalid or the algorithm rejects it, std::bad_alloc if the packed weights do not fit in memory.
   Plan(const ConvProblem& problem, const Algorithm& algorithm, const void* weight, const void* bias,
        const Activation& activation);
   Plan(Plan&&) noexcept;
