@@ -76,7 +76,7 @@ def test_a_call_takes_its_output_and_the_stated_workspace(algorithm, threads):
     tolerance = max(MIB, expected // 10)
     report = f"{layer}: {growth.peak} bytes, output {problem.output_bytes} and {stated} of workspace and packed weights"
     assert growth.peak <= expected + tolerance, report
-    if threads == 1:  # of two threads, one may do all the tasks before the other wakes, whose slice is then never touched
+    if threads == 1:  # of two, one may do all the tasks before the other wakes, whose slice is then never touched
         assert growth.peak >= expected - tolerance, report
 
 

@@ -51,8 +51,8 @@ def numpy_tensordot(x: Array, w: Array, layer: NamedLayer) -> Array:
     """`sliding_window_view` and `tensordot`, group by group: NumPy's im2col and its BLAS."""
     (sh, sw), (dh, dw), G = layer.stride, layer.dilation, layer.groups
     field = layer.receptive_field
-    windows = np.lib.stride_tricks.sliding_window_view(_padded(x, layer), field, axis=(2, 3))
-    windows = windows[:, :, ::sh, ::sw, ::dh, ::dw]  # (N, C, P, Q, R, S)
+    windows = np.lib.stride_tricks.sliding_window_view(_padded(x, layer), (1, 1, *field))
+    windows = windows[:, :, ::sh, ::sw, 0, 0, ::dh, ::dw]  # (N, C, P, Q, R, S)
     Cg, Kg = layer.C // G, layer.K // G
     groups = [
         np.tensordot(windows[:, g * Cg : (g + 1) * Cg], w[g * Kg : (g + 1) * Kg], axes=([1, 4, 5], [1, 2, 3]))
