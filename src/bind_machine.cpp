@@ -1,8 +1,8 @@
 // ISA, threads, the CPU, and measurements of what the machine can do.
 #include <pybind11/stl.h>
 
-#include "array_args.hpp"
 #include "base/cpu.hpp"
+#include "call.hpp"
 #include "fastconv/isa.hpp"
 #include "fastconv/machine.hpp"
 #include "fastconv/threads.hpp"
@@ -22,7 +22,7 @@ py::tuple names(const std::vector<const char*>& list) {
   return result;
 }
 
-py::array gemm(const py::array& a, const py::array& b) {
+py::array gemm(const py::array& a, const py::array& b, const py::object& out) {
   DType dtype{};
   if (!dtype_of_array(a, dtype)) throw py::type_error("a: expected float32 or float64");
   if (a.ndim() != 2 || b.ndim() != 2) throw py::value_error("a, b: expected two axes each");
@@ -30,7 +30,11 @@ py::array gemm(const py::array& a, const py::array& b) {
   require(a, "a", dtype, {M, K});
   require(b, "b", dtype, {K, N});
   if (M == 0 || N == 0 || K == 0) throw py::value_error("a, b: expected no empty axis");
-  py::array c(numpy_dtype(dtype), {M, N});
+  py::array c = out.is_none() ? py::array(numpy_dtype(dtype), {M, N}) : out.cast<py::array>();
+  require(c, "out", dtype, {M, N});
+  require_writable(c, "out");
+  require_apart(c, a, "a");
+  require_apart(c, b, "b");
   const void *pa = a.data(), *pb = b.data();
   void* pc = c.mutable_data();
   run_released([&] { return matrix_product(dtype, M, N, K, pa, pb, pc); });
@@ -94,7 +98,7 @@ void bind_machine(py::module_& module) {
     info["build_type"] = FASTCONV_BUILD_TYPE;
     return info;
   });
-  module.def("gemm", &gemm);
+  module.def("gemm", &gemm, py::arg("a"), py::arg("b"), py::arg("out") = py::none());
   module.def("fma_peak", &peak);
   module.def("bandwidth", &measured_bandwidth);
 }

@@ -37,12 +37,12 @@ bool overlap(const py::array& array, py::handle other) {
   return a0 < b0 + b.nbytes() && b0 < a0 + array.nbytes();
 }
 
-namespace {
-
 void require_apart(const py::array& y, py::handle other, const char* name) {
   if (overlap(y, other))
     throw py::value_error(std::string("out: got memory that overlaps ") + name + ", expected memory apart");
 }
+
+namespace {
 
 void require_parameters(const ConvProblem& p, const py::array& weight, const py::object& bias) {
   require(weight, "weight", p.dtype, {p.K, p.C_per_group(), p.R, p.S});

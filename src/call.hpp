@@ -15,6 +15,7 @@ py::array output_or_new(const ConvProblem& problem, const py::object& out);
 
 // Whether the memory of `array` and of `other`, an array or None, overlap. Both are contiguous.
 bool overlap(const py::array& array, py::handle other);
+void require_apart(const py::array& y, py::handle other, const char* name);  // ValueError if they do
 
 // Pointers are to arrays that were checked; y is returned, filled.
 py::array run_unprepared(const ConvProblem& problem, const Algorithm& algorithm, const Activation& activation,

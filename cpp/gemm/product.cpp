@@ -26,7 +26,7 @@ void multiply_pixel_lanes(const Product<T>& p) {
   const Extent L = p.set.lanes;
   const Split panels(p.filters, p.set.pixel_rows);
   const Extent last_step = p.last_step < 0 ? p.steps : p.last_step;
-  const Extent part = part_of<T>(p.steps), width = strip_width(p.set, p.filters);
+  const Extent part = p.part ? p.part : part_of<T>(p.steps), width = strip_width(p.set, p.filters);
   const Extent strip_step = p.strip_step ? p.strip_step : width;
   for (Extent first = p.first_step; first < last_step; first += part) {
     const Extent steps = first + part < last_step ? part : last_step - first;

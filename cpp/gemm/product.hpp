@@ -33,12 +33,13 @@ struct Product {
   T* out;
   Extent out_ld, out_row;  // from one filter's, and one row's, output to the next's
   Epilogue<T> epilogue;  // bias of the first filter, or null
-  T* sums = nullptr;     // channel lanes: channel_sums(...) values
+  T* sums = nullptr;  // channel lanes: channel_sums(...) values
   // Pixel lanes: columns packed in strips of strip_width(...), `strip_step` from one to the next; 0 if they lie side by
   // side.
   Extent strip_step = 0;
   // Pixel lanes can take the reduction in parts: steps [first_step, last_step) now, the rest in other calls.
   Extent first_step = 0, last_step = -1;
+  Extent part = 0;  // steps of one part; 0 for part_of(steps)
 };
 
 // Length of a part of the reduction: a weight panel of it stays in L1 (14 rows x 512 floats: 28 KB). Parts are even,

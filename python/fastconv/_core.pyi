@@ -220,7 +220,7 @@ def build_info() -> dict[str, str]:
     """"version", "compiler", "build_type"."""
 
 # --- measurement --------------------------------------------------------------------------------------------
-def gemm(a: _Array, b: _Array, /) -> _Array:
+def gemm(a: _Array, b: _Array, out: _Array | None = None) -> _Array:
     """Product a @ b by the core's own GEMM, packing of both operands included. 2-D, C-contiguous, one dtype."""
 
 def fma_peak(dtype: str, seconds: float, /) -> float:
