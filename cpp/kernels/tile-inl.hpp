@@ -94,7 +94,7 @@ void channel_tile(const Tile<T>& tile) {
 #pragma GCC unroll 32
   for (int p = 0; p < PX; ++p)
 #pragma GCC unroll 8
-    for (int j = 0; j < NV; ++j) sum[p][j] = tile.accumulate ? V::load(tile.out + p * tile.ld + j * L) : V::zero();
+    for (int j = 0; j < NV; ++j) sum[p][j] = V::zero();
 
   const T* weight = tile.packed;
   // Nothing to bring in: a line that is in L1 anyway, which costs nothing measurable, and no second copy of the loop.
@@ -115,6 +115,14 @@ void channel_tile(const Tile<T>& tile) {
     }
   }
 
+  // Parts are summed apart and then added: a sum of thousands of terms in one chain loses ten times the digits on a
+  // photograph (11x11 on 64 channels: 2e-5 against 2e-6 of the rms).
+  if (tile.accumulate) {
+#pragma GCC unroll 32
+    for (int p = 0; p < PX; ++p)
+#pragma GCC unroll 8
+      for (int j = 0; j < NV; ++j) sum[p][j] = add(sum[p][j], V::load(tile.out + p * tile.ld + j * L));
+  }
 #pragma GCC unroll 32
   for (int p = 0; p < PX; ++p)
 #pragma GCC unroll 8

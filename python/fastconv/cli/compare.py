@@ -110,7 +110,8 @@ def run(options: argparse.Namespace) -> int:
     count = sum(len(layers) for _, layers in families)
     print(f"comparing {len(options.algorithms)} algorithms on {count} layers", file=sys.stderr, flush=True)
     with opt.machine(options):
-        origin = output.provenance() | {"image": str(path), "image_pixels": list(photograph.size)}
+        name = str(options.image or f"{path.name}, of matplotlib's sample data")
+        origin = output.provenance() | {"image": name, "image_pixels": list(photograph.size)}
         begin = time.monotonic()
         parts = []
         with _progress(count) as (step, advance):
