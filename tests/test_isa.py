@@ -29,6 +29,18 @@ def test_environment_forces_the_isa(isa):
     assert shown.stdout.strip() == isa, shown.stderr
 
 
+def test_isa_context():
+    before = fastconv.show_config(mode="dicts")["isa"]["in_use"]
+    for isa in fastconv.available_isas():
+        with fastconv.use_isa(isa):
+            assert fastconv.show_config(mode="dicts")["isa"]["in_use"] == isa
+        assert fastconv.show_config(mode="dicts")["isa"]["in_use"] == before
+    with pytest.raises(ValueError, match=r"^isa: expected one of .*, got 'mmx': this build does not have it$"):
+        fastconv.use_isa("mmx").__enter__()
+    with pytest.raises(TypeError, match=r"^isa: expected a name, one of .*, got 2$"):
+        fastconv.use_isa(2).__enter__()
+
+
 def test_an_isa_that_does_not_run_here_is_warned_of():
     shown = _run("import fastconv", FASTCONV_ISA="avx9000")
     assert shown.returncode == 0

@@ -74,18 +74,6 @@ def test_context_restores_also_after_an_exception():
     assert fastconv.get_num_threads() == before
 
 
-def test_isa_context():
-    before = fastconv.show_config(mode="dicts")["isa"]["in_use"]
-    for isa in fastconv.available_isas():
-        with fastconv.use_isa(isa):
-            assert fastconv.show_config(mode="dicts")["isa"]["in_use"] == isa
-        assert fastconv.show_config(mode="dicts")["isa"]["in_use"] == before
-    with pytest.raises(ValueError, match=r"^isa: expected one of .*, got 'mmx': this build does not have it$"):
-        fastconv.use_isa("mmx").__enter__()
-    with pytest.raises(TypeError, match=r"^isa: expected a name, one of .*, got 2$"):
-        fastconv.use_isa(2).__enter__()
-
-
 COUNT = "import fastconv; print(fastconv.get_num_threads())"
 
 
@@ -108,12 +96,6 @@ def test_affinity(monkeypatch):
     for name in ("FASTCONV_NUM_THREADS", "OMP_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
     assert run_checked("import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n" + COUNT) == "1"
-
-
-def test_forced_isa():
-    code = "import fastconv; print(fastconv.show_config(mode='dicts')['isa']['in_use'])"
-    for isa in fastconv.available_isas():
-        assert run_checked(code, env={"FASTCONV_ISA": isa}) == isa
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc")
@@ -285,6 +267,32 @@ def test_ctrl_c(algorithm, way):
     assert first.startswith("interrupted "), output
     assert float(first.split()[1]) < 6
     assert last == "works"
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers on this system")
+def test_a_signal_handler_may_itself_convolve():
+    """It runs between two tasks of the call that it interrupts, and must not use that call's workspace."""
+    x = rng.standard_normal((4, 64, 112, 112)).astype(np.float32)
+    w = rng.standard_normal((64, 64, 3, 3)).astype(np.float32)
+    small = fastconv.conv2d(X, W, algorithm="im2col")
+    op = fastconv.Conv2d(w, padding=3, algorithm="im2col")
+    expected, calls = op(x), []
+
+    def handler(signum, frame):
+        calls.append(np.array_equal(fastconv.conv2d(X, W, algorithm="im2col"), small))
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        for _ in range(50):
+            signal.setitimer(signal.ITIMER_REAL, 0.005)
+            assert np.array_equal(op(x), expected)
+            if calls:
+                break
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert calls
+    assert all(calls)
 
 
 def test_import_takes_little_more_than_numpy():

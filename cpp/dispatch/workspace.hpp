@@ -9,28 +9,42 @@ namespace fastconv {
 class Workspace {
  public:
   explicit Workspace(std::size_t bytes) {
-    if (bytes <= kept().bytes()) {
-      data_ = kept().data();
-    } else if (bytes <= most_kept) {
-      kept() = AlignedBuffer();  // first give back, then take
-      kept() = AlignedBuffer(bytes);
-      data_ = kept().data();
-    } else {
+    // A signal handler that runs between two tasks may itself call: the buffer of the call it interrupted is not free
+    // then.
+    if (bytes > most_kept || kept().taken) {
       own_ = AlignedBuffer(bytes);
       data_ = own_.data();
+      return;
     }
+    if (bytes > kept().buffer.bytes()) {
+      kept().buffer = AlignedBuffer();  // first give back, then take
+      kept().buffer = AlignedBuffer(bytes);
+    }
+    data_ = kept().buffer.data();
+    kept().taken = uses_kept_ = true;
   }
+  ~Workspace() {
+    if (uses_kept_) kept().taken = false;
+  }
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+
   std::byte* data() const { return data_; }
 
  private:
   static constexpr std::size_t most_kept = 16 * 1024 * 1024;
-  static AlignedBuffer& kept() {
-    thread_local AlignedBuffer buffer;
-    return buffer;
+  struct Kept {
+    AlignedBuffer buffer;
+    bool taken = false;
+  };
+  static Kept& kept() {
+    thread_local Kept kept;
+    return kept;
   }
 
   AlignedBuffer own_;
   std::byte* data_ = nullptr;
+  bool uses_kept_ = false;
 };
 
 }  // namespace fastconv
