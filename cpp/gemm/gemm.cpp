@@ -11,19 +11,21 @@ namespace {
 
 template <class T>
 struct Blocking {
-  Extent part, strip, width, strip_step;
+  Extent part, strip, width, strip_step, group;
   std::size_t packed_bytes, offsets_bytes, block_bytes;
 
   Blocking(Extent M, Extent N, Extent K, const KernelSet<T>& set) {
     constexpr Extent line = Extent(cache_line / sizeof(T));
-    // Long parts and wide blocks: C passes by once at K <= 1024, and A half as often, for panels that then stream from
-    // L2. At 1024 x 1024 x 1024, 1024 steps by 512 columns give 88-90 % of peak, 512 by 512 86 %, 512 by 256 82-86 %.
+    // Long parts and wide blocks: C passes by once at K <= 1024. (At 1024 x 1024 x 1024: 86 % of peak with parts of
+    // 512, 88-92 % with 1024.) A block lies in L3; a task works on a group of its strips that fits L2, for many panels
+    // of A, so that only the first of them waits for L3.
     part = Split(K, Extent(4096 / sizeof(T))).size(0);
     strip = strip_width(set, M);
-    const Extent strips = Split((N + strip - 1) / strip, std::max<Extent>(1, 512 / strip)).size(0);
+    const Extent strips = Split((N + strip - 1) / strip, std::max<Extent>(1, 1024 / strip)).size(0);
     width = strips * strip;
     // One line more than full: strips a power of two apart would be written to the same sets of L1.
     strip_step = part * strip + line;
+    group = std::max<Extent>(1, Extent(512 * 1024 / sizeof(T)) / strip_step);  // strips
     packed_bytes = round_up(std::size_t(M * K) * sizeof(T), cache_line);
     offsets_bytes = round_up(std::size_t(K) * sizeof(std::ptrdiff_t), cache_line);
     block_bytes = round_up(std::size_t(strips * strip_step) * sizeof(T), cache_line);
@@ -34,8 +36,8 @@ struct Blocking {
 
 template <class T>
 std::size_t gemm_workspace(Extent M, Extent N, Extent K, const Resources& resources) {
-  const Blocking<T> b(M, N, K, kernel_set<T>(*resources.kernels));
-  return b.packed_bytes + b.offsets_bytes + b.block_bytes * std::size_t(resources.threads);
+  const Blocking<T> by(M, N, K, kernel_set<T>(*resources.kernels));
+  return by.packed_bytes + by.offsets_bytes + by.block_bytes;
 }
 
 template <class T>
@@ -45,30 +47,60 @@ bool gemm(Extent M, Extent N, Extent K, const T* a, const T* b, T* c, const Reso
   const Blocking<T> by(M, N, K, set);
   T* packed = reinterpret_cast<T*>(workspace);
   auto* offset = reinterpret_cast<std::ptrdiff_t*>(workspace + by.packed_bytes);
-  std::byte* blocks = workspace + by.packed_bytes + by.offsets_bytes;
+  T* block = reinterpret_cast<T*>(workspace + by.packed_bytes + by.offsets_bytes);
   for (Extent i = 0; i < K; ++i) offset[i] = i % by.part * by.strip;
 
-  const Split row_panels(M, set.pixel_rows);
-  const bool packed_all = parallel_for(row_panels.parts, resources.threads, [&](Extent panel, int) {
-    const Extent first = row_panels.begin(panel);
-    pack_pixel_lanes(set, a + first * K, row_panels.size(panel), K, packed + first * K);
-  });
-  if (!packed_all) return false;
+  const int threads = resources.threads;
+  const Split panels(M, set.pixel_rows);
+  if (!parallel_for(panels.parts, threads, [&](Extent panel, int) {
+        const Extent first = panels.begin(panel);
+        pack_pixel_lanes(set, a + first * K, panels.size(panel), K, packed + first * K);
+      }))
+    return false;
 
-  return parallel_for((N + by.width - 1) / by.width, resources.threads, [&](Extent task, int thread) {
-    T* block = reinterpret_cast<T*>(blocks + by.block_bytes * std::size_t(thread));
-    const Extent first_column = task * by.width, columns = std::min(by.width, N - first_column);
-    Product<T> product{set, packed, M, K, block, offset, 1, 0, columns, c + first_column, N, N, no_epilogue<T>()};
-    product.strip_step = by.strip_step;
-    product.part = by.part;
+  // All threads pack a block of B, then share out its groups times pieces of A.
+  const Split pieces = Split::into(threads == 1 ? 1 : std::min<Extent>(panels.parts, 4 * threads), panels.parts);
+  const Extent group_width = by.group * by.strip;
+  for (Extent column = 0; column < N; column += by.width) {
+    const Extent columns = std::min(by.width, N - column);
     for (Extent first = 0; first < K; first += by.part) {
-      product.first_step = first;
-      product.last_step = std::min(K, first + by.part);
-      set.strip_pack(
-          {b + first * N + first_column, N, product.last_step - first, columns, block, by.strip, by.strip_step});
-      multiply_pixel_lanes(product);
+      const Split rows(std::min(by.part, K - first), 64);
+      const bool finished =
+          parallel_for(rows.parts, threads,
+                       [&](Extent task, int) {
+                         const Extent row = rows.begin(task);
+                         set.strip_pack({b + (first + row) * N + column, N, rows.size(task), columns,
+                                         block + row * by.strip, by.strip, by.strip_step});
+                       }) &&
+          parallel_for((columns + group_width - 1) / group_width * pieces.parts, threads, [&](Extent task, int) {
+            const Extent group = task / pieces.parts, piece = task % pieces.parts, left = group * group_width;
+            const Extent begin = panels.begin(pieces.begin(piece));
+            const Extent end = panels.begin(pieces.begin(piece) + pieces.size(piece));
+            const T* strips = block + group * by.group * by.strip_step;
+            T* out = c + begin * N + column + left;
+            Product<T> product{set,
+                               packed + begin * K,
+                               end - begin,
+                               K,
+                               strips,
+                               offset,
+                               1,
+                               0,
+                               std::min(group_width, columns - left),
+                               out,
+                               N,
+                               N,
+                               no_epilogue<T>()};
+            product.strip_step = by.strip_step;
+            product.first_step = first;
+            product.last_step = first + rows.total;
+            product.part = by.part;
+            multiply_pixel_lanes(product);
+          });
+      if (!finished) return false;
     }
-  });
+  }
+  return true;
 }
 
 template std::size_t gemm_workspace<float>(Extent, Extent, Extent, const Resources&);
