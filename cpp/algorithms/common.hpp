@@ -11,16 +11,6 @@
 
 namespace fastconv {
 
-// What one block may take of L2: half of the 1 MiB that current cores have.
-constexpr std::size_t l2_share = 512 * 1024;
-
-template <class T>
-std::size_t bytes_of(Extent values) {  // whole cache lines
-  return round_up(std::size_t(values) * sizeof(T), cache_line);
-}
-
-inline std::size_t offsets_bytes(Extent steps) { return bytes_of<std::ptrdiff_t>(steps); }
-
 template <class F>
 auto with_type(const ConvProblem& problem, F&& f) {
   return with_type(problem.dtype, f);

@@ -11,6 +11,12 @@ inline constexpr std::size_t cache_line = 64;
 
 constexpr std::size_t round_up(std::size_t n, std::size_t to) { return (n + to - 1) / to * to; }
 
+// Bytes of `values` elements, in whole cache lines.
+template <class T>
+std::size_t bytes_of(std::ptrdiff_t values) {
+  return round_up(std::size_t(values) * sizeof(T), cache_line);
+}
+
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;

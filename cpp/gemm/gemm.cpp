@@ -12,7 +12,7 @@ namespace {
 template <class T>
 struct Blocking {
   Extent part, strip, width, strip_step, group;
-  std::size_t packed_bytes, offsets_bytes, block_bytes;
+  std::size_t packed_bytes, offset_bytes, block_bytes;
 
   Blocking(Extent M, Extent N, Extent K, const KernelSet<T>& set) {
     constexpr Extent line = Extent(cache_line / sizeof(T));
@@ -25,10 +25,10 @@ struct Blocking {
     width = strips * strip;
     // One line more than full: strips a power of two apart would be written to the same sets of L1.
     strip_step = part * strip + line;
-    group = std::max<Extent>(1, Extent(512 * 1024 / sizeof(T)) / strip_step);  // strips
-    packed_bytes = round_up(std::size_t(M * K) * sizeof(T), cache_line);
-    offsets_bytes = round_up(std::size_t(K) * sizeof(std::ptrdiff_t), cache_line);
-    block_bytes = round_up(std::size_t(strips * strip_step) * sizeof(T), cache_line);
+    group = std::max<Extent>(1, Extent(l2_share / sizeof(T)) / strip_step);  // strips
+    packed_bytes = bytes_of<T>(M * K);
+    offset_bytes = offsets_bytes(K);
+    block_bytes = bytes_of<T>(strips * strip_step);
   }
 };
 
@@ -37,7 +37,7 @@ struct Blocking {
 template <class T>
 std::size_t gemm_workspace(Extent M, Extent N, Extent K, const Resources& resources) {
   const Blocking<T> by(M, N, K, kernel_set<T>(*resources.kernels));
-  return by.packed_bytes + by.offsets_bytes + by.block_bytes;
+  return by.packed_bytes + by.offset_bytes + by.block_bytes;
 }
 
 template <class T>
@@ -47,7 +47,7 @@ bool gemm(Extent M, Extent N, Extent K, const T* a, const T* b, T* c, const Reso
   const Blocking<T> by(M, N, K, set);
   T* packed = reinterpret_cast<T*>(workspace);
   auto* offset = reinterpret_cast<std::ptrdiff_t*>(workspace + by.packed_bytes);
-  T* block = reinterpret_cast<T*>(workspace + by.packed_bytes + by.offsets_bytes);
+  T* block = reinterpret_cast<T*>(workspace + by.packed_bytes + by.offset_bytes);
   for (Extent i = 0; i < K; ++i) offset[i] = i % by.part * by.strip;
 
   const int threads = resources.threads;

@@ -11,10 +11,16 @@
 
 #include <limits>
 
+#include "base/aligned_buffer.hpp"
 #include "fastconv/problem.hpp"
 #include "kernels/kernels.hpp"
 
 namespace fastconv {
+
+// What one block may take of L2: half of the 1 MiB that current cores have.
+constexpr std::size_t l2_share = 512 * 1024;
+
+inline std::size_t offsets_bytes(Extent steps) { return bytes_of<std::ptrdiff_t>(steps); }
 
 template <class T>
 Epilogue<T> no_epilogue() {

@@ -1,9 +1,10 @@
 // The smoke tests' own assertion: counts failures, so that one run shows them all.
 #pragma once
 
+#include <atomic>
 #include <cstdio>
 
-inline int failures = 0;
+inline std::atomic<int> failures{0};
 
 #define CHECK(condition)                                                           \
   do {                                                                             \

@@ -19,6 +19,7 @@
 #include "base/aligned_buffer.hpp"
 #include "base/cpu.hpp"
 #include "base/parallel_for.hpp"
+#include "check.hpp"
 #include "fastconv/threads.hpp"
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -33,16 +34,6 @@
 #endif
 
 namespace {
-
-std::atomic<int> failures{0};
-
-#define CHECK(condition)                                                   \
-  do {                                                                     \
-    if (!(condition)) {                                                    \
-      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-      ++failures;                                                          \
-    }                                                                      \
-  } while (false)
 
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
