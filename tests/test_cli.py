@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from interruptible import interruptible
 
 import fastconv
 
@@ -204,7 +205,7 @@ def test_broken_pipe() -> None:
 
 def test_ctrl_c() -> None:
     arguments = command("compare", "--kernels", "3", "--seconds", "30", "--no-memory")
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with interruptible(arguments) as process:
         assert process.stderr is not None
         assert "comparing" in process.stderr.readline()
         process.send_signal(signal.SIGINT)

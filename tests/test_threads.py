@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from interruptible import interruptible
 
 import fastconv
 
@@ -254,14 +255,11 @@ def test_ctrl_c(algorithm, way):
     """
     x_shape, w_shape = LONG_CALLS[algorithm]
     command = [sys.executable, "-c", textwrap.dedent(code), algorithm, way, str(x_shape), str(w_shape)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout.readline() == "started\n"
-            time.sleep(1.0)
-            process.send_signal(signal.SIGINT)
-            output, errors = process.communicate(timeout=60)
-        finally:
-            process.kill()
+    with interruptible(command) as process:
+        assert process.stdout.readline() == "started\n"
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     first, last = output.splitlines()
     assert first.startswith("interrupted "), output
