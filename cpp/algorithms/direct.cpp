@@ -1,8 +1,8 @@
-// Direct convolution from plain NCHW, without im2col. A thread copies the strip of the image that a few output rows
-// look at, padding included, and runs the register tiles over it: a tap is an offset into the strip.
+// Direct convolution, without im2col. Channel lanes for most layers: the register tiles read the image in place.
 //
-// Channel lanes for most layers. Pixel lanes where the sum behind an output is short (first layers: C <= 4) or the
-// filters fill vectors badly.
+// Pixel lanes where the sum behind an output is short (first layers: C <= 4) or the filters fill vectors badly. A thread
+// then copies the strip of the image that a few output rows look at, padding included, with the pixels of a stride's
+// phases side by side, and runs the register tiles over it: a tap is an offset into the strip.
 #include "algorithms/lanes.hpp"
 #include "gemm/padded_strip.hpp"
 
@@ -14,10 +14,9 @@ using Choice = Lanes<one_row>;
 
 template <class T>
 struct Blocking {
-  bool channel_lanes;
   StripShape strip;
-  Extent row_blocks, column_blocks, parts_of_filters, unit;
-  std::size_t strip_bytes, sums_bytes;
+  Extent row_blocks, column_blocks, parts_of_filters;
+  std::size_t strip_bytes;
 
   Blocking(const ConvProblem& p, const Resources& r) {
     const KernelSet<T>& set = kernel_set<T>(*r.kernels);
@@ -25,11 +24,8 @@ struct Blocking {
     const auto fits = [&](Extent rows, Extent columns) {
       return std::size_t(strip_shape(p, rows, columns).values(C)) * sizeof(T) <= l2_share;
     };
-    channel_lanes = Choice::are_channels(p, set);
-    unit = channel_lanes ? channel_panel(set) : set.pixel_rows;
-
     // Whole rows if one of them fits the cache, halves of rows until it does; then as many rows as fit, as long as the
-    // pixels of a strip are few enough for its sums to stay in L2 too, and the strips enough for all threads.
+    // strips are enough for all threads.
     Extent columns = Q;
     while (columns > 4 * set.lanes && !fits(1, columns)) columns = (columns + 1) / 2;
     column_blocks = (Q + columns - 1) / columns;
@@ -42,21 +38,21 @@ struct Blocking {
     row_blocks = (P + rows - 1) / rows;
 
     strip = strip_shape(p, rows, columns);
-    parts_of_filters = filter_parts(p.K_per_group(), unit, p.N * p.groups * row_blocks * column_blocks, r.threads);
+    parts_of_filters = filter_parts(p.K_per_group(), set.pixel_rows, p.N * p.groups * row_blocks * column_blocks, r.threads);
     strip_bytes = bytes_of<T>(strip.values(C));
-    sums_bytes = channel_lanes ? bytes_of<T>(channel_sums(set, rows * columns)) : 0;
   }
 };
 
 double cost(const ConvProblem& p, const Kernels& kernels) {
   return estimate(flops_of(p), 0.97 * Choice::share(p, kernels),
-                  2.0 * double(p.input_size()) * double(size_of(p.dtype)), p, kernels);
+                  double(p.input_size()) * double(size_of(p.dtype)), p, kernels);
 }
 
 std::size_t workspace(const ConvProblem& p, const Resources& r) {
   return with_type(p, [&](auto t) {
-    const Blocking<decltype(t)> b(p, r);
-    return offsets_bytes(p.taps()) + (b.strip_bytes + b.sums_bytes) * std::size_t(r.threads);
+    using T = decltype(t);
+    if (Choice::are_channels(p, kernel_set<T>(*r.kernels))) return channel_workspace<T>(p, r);
+    return offsets_bytes(p.taps()) + Blocking<T>(p, r).strip_bytes * std::size_t(r.threads);
   });
 }
 
@@ -64,6 +60,7 @@ template <class T>
 bool run(const Execution<T>& e) {
   const ConvProblem& p = e.problem;
   const KernelSet<T>& set = kernel_set<T>(*e.resources.kernels);
+  if (Choice::are_channels(p, set)) return run_channel_lanes(p, e);
   const Blocking<T> b(p, e.resources);
   const Extent C = p.C_per_group(), Kg = p.K_per_group(), P = p.P(), Q = p.Q();
   const Extent packed_size = Choice::packed_group(p, set);
@@ -72,7 +69,7 @@ bool run(const Execution<T>& e) {
   strip_offsets(p, b.strip, C, offset);
   std::byte* slices = e.workspace + offsets_bytes(p.taps());
 
-  const FilterParts filters(Kg, b.unit, b.parts_of_filters, !b.channel_lanes);
+  const FilterParts filters(Kg, set.pixel_rows, b.parts_of_filters);
   const Extent strips = b.row_blocks * b.column_blocks;
   return parallel_for(p.N * p.groups * strips * filters.count, e.resources.threads, [&](Extent task, int thread) {
     const Extent chunk = task % filters.count, block = task / filters.count % strips;
@@ -80,11 +77,10 @@ bool run(const Execution<T>& e) {
     const Extent row = block / b.column_blocks * b.strip.rows, rows = std::min(b.strip.rows, P - row);
     const Extent column = block % b.column_blocks * b.strip.columns, columns = std::min(b.strip.columns, Q - column);
     const Extent k = filters.begin(chunk);
-    std::byte* slice = slices + (b.strip_bytes + b.sums_bytes) * std::size_t(thread);
-    T* strip = reinterpret_cast<T*>(slice);
+    T* strip = reinterpret_cast<T*>(slices + b.strip_bytes * std::size_t(thread));
     copy_strip(p, b.strip, e.input + image_group * C * p.H * p.W, C, row, rows, column, strip);
 
-    Product<T> product{set,
+    const Product<T> product{set,
                        weight + g * packed_size + k * p.taps(),
                        filters.size(chunk),
                        p.taps(),
@@ -97,11 +93,7 @@ bool run(const Execution<T>& e) {
                        P * Q,
                        Q,
                        from_filter(e.epilogue, g * Kg + k)};
-    product.sums = reinterpret_cast<T*>(slice + b.strip_bytes);
-    if (b.channel_lanes)
-      multiply_channel_lanes(product);
-    else
-      multiply_pixel_lanes(product);
+    multiply_pixel_lanes(product);
   });
 }
 
@@ -110,7 +102,7 @@ bool run(const Execution<T>& e) {
 extern const Algorithm direct;
 const Algorithm direct = {
     .name = "direct",
-    .summary = "register tiles over padded strips of the plain NCHW image, no im2col",
+    .summary = "register tiles over the plain image, read in place or by padded strips, no im2col",
     .rejects = accepts_all,
     .variant = Choice::variant,
     .cost = cost,

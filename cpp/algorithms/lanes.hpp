@@ -3,6 +3,7 @@
 #pragma once
 
 #include "algorithms/common.hpp"
+#include "gemm/channel_lanes.hpp"
 
 namespace fastconv {
 
@@ -27,7 +28,7 @@ struct Lanes {
   // Values of one group's packed weights: channel lanes fill up the last vector.
   template <class T>
   static Extent packed_group(const ConvProblem& p, const KernelSet<T>& set) {
-    return (are_channels(p, set) ? padded_filters(set, p.K_per_group()) : p.K_per_group()) * p.taps();
+    return are_channels(p, set) ? ChannelLanes<T>(p, set).packed_group() : p.K_per_group() * p.taps();
   }
 
   static std::size_t packed_bytes(const ConvProblem& p, const Kernels& kernels) {
@@ -40,10 +41,78 @@ struct Lanes {
   template <class T>
   static void pack(const ConvProblem& p, const Kernels& kernels, const T* weight, std::byte* packed) {
     const KernelSet<T>& set = kernel_set<T>(kernels);
-    const auto pack_filters = are_channels(p, set) ? pack_channel_lanes<T> : pack_pixel_lanes<T>;
-    pack_groups(p, packed_group(p, set), weight, reinterpret_cast<T*>(packed),
-                [&](const T* from, T* to) { pack_filters(set, from, p.K_per_group(), p.taps(), to); });
+    const ChannelLanes<T> channels(p, set);
+    pack_groups(p, packed_group(p, set), weight, reinterpret_cast<T*>(packed), [&](const T* from, T* to) {
+      if (are_channels(p, set))
+        channels.pack_group(from, to);
+      else
+        pack_pixel_lanes(set, from, p.K_per_group(), p.taps(), to);
+    });
   }
 };
+
+// Blocks of output pixels whose inputs, over all channels, and whose sums share L2. A row's blocks depend on the problem
+// alone: at the borders, so do the sums' order.
+template <class T>
+struct ChannelBlocking {
+  Split rows, columns;
+  Extent parts_of_filters;
+  std::size_t sums_bytes;
+
+  ChannelBlocking(const ConvProblem& p, const ChannelLanes<T>& lanes, int threads)
+      : rows(1, 1), columns(p.Q(), most_pixels) {
+    const Extent P = p.P(), images = p.N * p.groups;
+    if (P == 1 && !p.has_padding()) columns = Split(p.Q(), pixel_block(p.Q(), row_pixels(p), images, threads));
+    const Extent width = columns.size(0), wanted = threads > 1 ? (4 * Extent{threads} - 1) / (images * columns.parts) + 1 : 1;
+    const auto fits = [&](Extent n) {
+      const Extent inputs = (n - 1) * p.stride_h + (p.R - 1) * p.dilation_h + 1;
+      return std::size_t(p.C_per_group() * inputs * width * p.stride_w) * sizeof(T) <= l2_share;
+    };
+    Extent most = std::clamp<Extent>(most_pixels / width, 1, std::max<Extent>(1, P / wanted));
+    while (most > 1 && !fits(most)) --most;
+    rows = Split(P, most);
+    parts_of_filters = filter_parts(p.K_per_group(), lanes.unit(), images * rows.parts * columns.parts, threads);
+    sums_bytes = bytes_of<T>(lanes.sums(rows.size(0), width));
+  }
+
+ private:
+  static constexpr Extent most_pixels = 512;
+  static Extent row_pixels(const ConvProblem& p) {
+    return std::clamp<Extent>(Extent(l2_share / sizeof(T)) / p.C_per_group(), 64, most_pixels);
+  }
+};
+
+template <class T>
+std::size_t channel_workspace(const ConvProblem& p, const Resources& r) {
+  const ChannelLanes<T> lanes(p, kernel_set<T>(*r.kernels));
+  return offsets_bytes(lanes.offsets()) + ChannelBlocking<T>(p, lanes, r.threads).sums_bytes * std::size_t(r.threads);
+}
+
+// Convolution by channel lanes; `p` is e.problem, or the same one seen as a single row of pixels.
+template <class T>
+bool run_channel_lanes(const ConvProblem& p, const Execution<T>& e) {
+  const ChannelLanes<T> lanes(p, kernel_set<T>(*e.resources.kernels));
+  const ChannelBlocking<T> b(p, lanes, e.resources.threads);
+  const Extent C = p.C_per_group(), Kg = p.K_per_group();
+  const TensorSteps in = p.input_steps(), out = p.output_steps();
+  const T* weight = reinterpret_cast<const T*>(e.packed);
+  auto* offset = reinterpret_cast<std::ptrdiff_t*>(e.workspace);
+  lanes.fill_offsets(offset);
+  std::byte* slices = e.workspace + offsets_bytes(lanes.offsets());
+
+  const FilterParts filters(Kg, lanes.unit(), b.parts_of_filters, false);
+  const Extent blocks = b.rows.parts * b.columns.parts;
+  return parallel_for(p.N * p.groups * blocks * filters.count, e.resources.threads, [&](Extent task, int thread) {
+    const Extent chunk = task % filters.count, block = task / filters.count % blocks;
+    const Extent image_group = task / filters.count / blocks, n = image_group / p.groups, g = image_group % p.groups;
+    const Extent row = block / b.columns.parts, column = block % b.columns.parts;
+    const Extent k = filters.begin(chunk), filter = g * Kg + k;
+    lanes.run({e.input + n * in.image + g * C * in.channel, weight + g * lanes.packed_group() + k * p.taps(), offset,
+               filters.size(chunk), b.rows.begin(row), b.rows.size(row), b.columns.begin(column),
+               b.columns.size(column), e.output + n * out.image + filter * out.channel,
+               from_filter(e.epilogue, filter),
+               reinterpret_cast<T*>(slices + b.sums_bytes * std::size_t(thread))});
+  });
+}
 
 }  // namespace fastconv

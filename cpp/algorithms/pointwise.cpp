@@ -12,27 +12,33 @@ namespace {
 Extent all_pixels(const ConvProblem& p) { return p.P() * p.Q(); }
 using Choice = Lanes<all_pixels>;
 
+// The same layer with all its pixels in one row, where they follow one another.
+ConvProblem as_one_row(const ConvProblem& p) {
+  ConvProblem row = p;
+  if (!p.has_unit_stride() || p.has_padding()) return row;
+  row.H = 1;
+  row.W = p.H * p.W;
+  return row;
+}
+
+// Pixel lanes.
 template <class T>
 struct Blocking {
-  bool in_place, channel_lanes;
-  Extent columns, blocks, ld, parts_of_filters, unit;
-  std::size_t block_bytes, sums_bytes;
+  bool in_place;
+  Extent columns, blocks, ld, parts_of_filters;
+  std::size_t block_bytes;
 
   Blocking(const ConvProblem& p, const Resources& r) {
     const KernelSet<T>& set = kernel_set<T>(*r.kernels);
     const Extent pixels = p.P() * p.Q(), C = p.C_per_group();
     in_place = p.has_unit_stride() && !p.has_padding();
-    channel_lanes = Choice::are_channels(p, set);
-    // Pixel lanes walk the reduction in parts outside, channel lanes inside: so it is a part, or all C, that must fit.
-    const Extent held = channel_lanes || !in_place ? C : part_of<T>(C);
-    const Extent most = std::max<Extent>(64, Extent(l2_share / sizeof(T)) / held);
-    columns = pixel_block(pixels, channel_lanes ? std::min<Extent>(most, 512) : most, p.N * p.groups, r.threads);
+    // The reduction is walked in parts, so it is a part of the image that must fit; but all of what is gathered.
+    const Extent most = std::max<Extent>(64, Extent(l2_share / sizeof(T)) / (in_place ? part_of<T>(C) : C));
+    columns = pixel_block(pixels, most, p.N * p.groups, r.threads);
     blocks = (pixels + columns - 1) / columns;
     ld = in_place ? p.H * p.W : odd_lines<T>(columns);
-    unit = channel_lanes ? channel_panel(set) : set.pixel_rows;
-    parts_of_filters = filter_parts(p.K_per_group(), unit, p.N * p.groups * blocks, r.threads);
+    parts_of_filters = filter_parts(p.K_per_group(), set.pixel_rows, p.N * p.groups * blocks, r.threads);
     block_bytes = in_place ? 0 : bytes_of<T>(C * ld);
-    sums_bytes = channel_lanes ? bytes_of<T>(channel_sums(set, columns)) : 0;
   }
 };
 
@@ -48,8 +54,9 @@ double cost(const ConvProblem& p, const Kernels& kernels) {
 
 std::size_t workspace(const ConvProblem& p, const Resources& r) {
   return with_type(p, [&](auto t) {
-    const Blocking<decltype(t)> b(p, r);
-    return offsets_bytes(p.taps()) + (b.block_bytes + b.sums_bytes) * std::size_t(r.threads);
+    using T = decltype(t);
+    if (Choice::are_channels(p, kernel_set<T>(*r.kernels))) return channel_workspace<T>(as_one_row(p), r);
+    return offsets_bytes(p.taps()) + Blocking<T>(p, r).block_bytes * std::size_t(r.threads);
   });
 }
 
@@ -57,6 +64,7 @@ template <class T>
 bool run(const Execution<T>& e) {
   const ConvProblem& p = e.problem;
   const KernelSet<T>& set = kernel_set<T>(*e.resources.kernels);
+  if (Choice::are_channels(p, set)) return run_channel_lanes(as_one_row(p), e);
   const Blocking<T> b(p, e.resources);
   const Extent C = p.C_per_group(), Kg = p.K_per_group(), pixels = p.P() * p.Q();
   const Extent packed_size = Choice::packed_group(p, set);
@@ -65,22 +73,21 @@ bool run(const Execution<T>& e) {
   for (Extent c = 0; c < C; ++c) offset[c] = c * b.ld;
   std::byte* slices = e.workspace + offsets_bytes(C);
 
-  const FilterParts filters(Kg, b.unit, b.parts_of_filters, !b.channel_lanes);
+  const FilterParts filters(Kg, set.pixel_rows, b.parts_of_filters);
   const Extent tasks = p.N * p.groups * b.blocks * filters.count;
   return parallel_for(tasks, e.resources.threads, [&](Extent task, int thread) {
     const Extent chunk = task % filters.count, block = task / filters.count % b.blocks;
     const Extent image_group = task / filters.count / b.blocks, n = image_group / p.groups, g = image_group % p.groups;
     const Extent first_pixel = block * b.columns, count = std::min(b.columns, pixels - first_pixel);
     const Extent k = filters.begin(chunk);
-    std::byte* slice = slices + (b.block_bytes + b.sums_bytes) * std::size_t(thread);
     const T* image = e.input + image_group * C * p.H * p.W;
     const T* streamed = image + first_pixel;
     if (!b.in_place) {
-      T* gathered = reinterpret_cast<T*>(slice);
+      T* gathered = reinterpret_cast<T*>(slices + b.block_bytes * std::size_t(thread));
       pack_im2col_block(p, image, 0, C, first_pixel, count, gathered, b.ld);
       streamed = gathered;
     }
-    Product<T> product{set,
+    const Product<T> product{set,
                        weight + g * packed_size + k * C,
                        filters.size(chunk),
                        C,
@@ -93,11 +100,7 @@ bool run(const Execution<T>& e) {
                        pixels,
                        pixels,
                        from_filter(e.epilogue, g * Kg + k)};
-    product.sums = reinterpret_cast<T*>(slice + b.block_bytes);
-    if (b.channel_lanes)
-      multiply_channel_lanes(product);
-    else
-      multiply_pixel_lanes(product);
+    multiply_pixel_lanes(product);
   });
 }
 

@@ -177,6 +177,7 @@ void multiply(const KernelSet<T>& set, const Blocking<T>& b, const T* u, Extent 
   const bool fetch = C * b.panel * Extent(sizeof(T)) >= 32 * 1024;
   Tile<T> tile{};
   tile.steps = C;
+  tile.pixel_step = 1;
   tile.offset = offset;
   tile.ld = b.filters;
   tile.ahead_step = fetch ? ceil_div(set.lanes, runs.parts) : 0;

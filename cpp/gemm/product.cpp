@@ -17,7 +17,7 @@ void pack_pixel_lanes(const KernelSet<T>& set, const T* weight, Extent filters, 
   const Split panels(filters, set.pixel_rows);
   for (Extent panel = 0; panel < panels.parts; ++panel) {
     const Extent rows = panels.size(panel), first = panels.begin(panel) * steps;
-    set.transpose_pack({weight + first, steps, rows, steps, packed + first, rows, rows});
+    set.transpose_pack({weight + first, steps, rows, steps, packed + first, rows, rows, nullptr});
   }
 }
 
@@ -54,61 +54,11 @@ void multiply_pixel_lanes(const Product<T>& p) {
   }
 }
 
-template <class T>
-void pack_channel_lanes(const KernelSet<T>& set, const T* weight, Extent filters, Extent steps, T* packed) {
-  const Extent panel = channel_panel(set), padded = padded_filters(set, filters);
-  for (Extent k0 = 0; k0 < padded; k0 += panel) {
-    const Extent lanes = padded - k0 < panel ? padded - k0 : panel;
-    const Extent live = filters - k0 < lanes ? filters - k0 : lanes;
-    set.transpose_pack({weight + k0 * steps, steps, live, steps, packed + k0 * steps, lanes, lanes});
-  }
-}
-
-template <class T>
-void multiply_channel_lanes(const Product<T>& p) {
-  const KernelSet<T>& set = p.set;
-  const Extent panel = channel_panel(set), padded = padded_filters(set, p.filters);
-  const Extent part = part_of<T>(p.steps);
-  for (Extent k = 0; k < padded; k += panel) {
-    const Extent lanes = padded - k < panel ? padded - k : panel;
-    const Extent vectors = lanes / set.lanes;
-    Extent most = set.channel_pixels;  // a narrow last panel has registers for longer runs of pixels
-    while (most < max_channel_pixels && set.channel_tile[most + 1][vectors]) ++most;
-    const Split runs(p.columns, most);
-    Tile<T> tile{};
-    tile.ld = lanes;
-    for (Extent first = 0; first < p.steps; first += part) {
-      tile.steps = first + part < p.steps ? part : p.steps - first;
-      tile.packed = p.packed + k * p.steps + first * lanes;
-      tile.offset = p.offset + first;
-      tile.accumulate = first > 0;
-      for (Extent row = 0; row < p.rows; ++row)
-        for (Extent run = 0; run < runs.parts; ++run) {
-          tile.streamed = p.streamed + row * p.row_step + runs.begin(run);
-          tile.out = p.sums + (row * p.columns + runs.begin(run)) * lanes;
-          set.channel_tile[runs.size(run)][vectors](tile);
-        }
-    }
-    Epilogue<T> epilogue = p.epilogue;
-    if (epilogue.bias) epilogue.bias += k;
-    const Extent filters = p.filters - k < lanes ? p.filters - k : lanes;
-    // Whole rows of the output follow one another: one block then, without a tail per row.
-    const Extent blocks = p.columns == p.out_row ? 1 : p.rows;
-    for (Extent row = 0; row < blocks; ++row)
-      set.transpose_store({p.sums + row * p.columns * lanes, lanes, p.rows * p.columns / blocks, filters,
-                           p.out + k * p.out_ld + row * p.out_row, p.out_ld, &epilogue});
-  }
-}
-
 template void pack_pixel_lanes(const KernelSet<float>&, const float*, Extent, Extent, float*);
 template void pack_pixel_lanes(const KernelSet<double>&, const double*, Extent, Extent, double*);
 template Extent strip_width(const KernelSet<float>&, Extent);
 template Extent strip_width(const KernelSet<double>&, Extent);
 template void multiply_pixel_lanes(const Product<float>&);
 template void multiply_pixel_lanes(const Product<double>&);
-template void pack_channel_lanes(const KernelSet<float>&, const float*, Extent, Extent, float*);
-template void pack_channel_lanes(const KernelSet<double>&, const double*, Extent, Extent, double*);
-template void multiply_channel_lanes(const Product<float>&);
-template void multiply_channel_lanes(const Product<double>&);
 
 }  // namespace fastconv

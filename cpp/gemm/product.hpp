@@ -31,7 +31,7 @@ Epilogue<T> no_epilogue() {
 template <class T>
 struct Product {
   const KernelSet<T>& set;
-  const T* packed;  // of these filters: pack_pixel_lanes or pack_channel_lanes
+  const T* packed;  // of these filters: pack_pixel_lanes
   Extent filters, steps;
   const T* streamed;
   const std::ptrdiff_t* offset;  // `steps` of them
@@ -39,7 +39,6 @@ struct Product {
   T* out;
   Extent out_ld, out_row;  // from one filter's, and one row's, output to the next's
   Epilogue<T> epilogue;  // bias of the first filter, or null
-  T* sums = nullptr;  // channel lanes: channel_sums(...) values
   // Pixel lanes: columns packed in strips of strip_width(...), `strip_step` from one to the next; 0 if they lie side by
   // side.
   Extent strip_step = 0;
@@ -91,10 +90,4 @@ Extent channel_sums(const KernelSet<T>& set,
                     Extent pixels) {  // scratch: one panel's sums, in whole blocks for the transposition
   return (pixels + set.lanes - 1) / set.lanes * set.lanes * channel_panel(set);
 }
-// padded_filters(filters) * steps values.
-template <class T>
-void pack_channel_lanes(const KernelSet<T>& set, const T* weight, Extent filters, Extent steps, T* packed);
-template <class T>
-void multiply_channel_lanes(const Product<T>& product);
-
 }  // namespace fastconv

@@ -30,18 +30,21 @@ struct Tile {
   T* out;                  // row i begins at out + i * ld
   ptrdiff_t ld;
   int tail;                // pixel lanes: valid lanes of the last vector, 1 .. lanes
+  ptrdiff_t pixel_step;    // channel lanes: from one pixel to the next in the streamed operand
   bool accumulate;         // start from what `out` holds, not from zero
   // Channel lanes: what to bring into L2 meanwhile, ahead_step values further for every vector of every step; null and
   // 0 for nothing.
   const T* ahead;
   ptrdiff_t ahead_step;
-  const Epilogue<T>* epilogue;  // pixel lanes: null while more of the sum is to come; bias points at row 0's value
+  // Null while more of the sum is to come, or if another kernel applies it; bias points at the first filter's value.
+  const Epilogue<T>* epilogue;
 };
 
 template <class T>
 using TileKernel = void (*)(const Tile<T>&);
 
-// Rows of weights into columns of a panel: to[column * to_ld + row], `stored` values per column, zeros from `rows` on.
+// Rows of weights into columns of a panel: to[place * to_ld + row], `stored` values per column, zeros from `rows` on. A
+// column's place is its number, or places[number].
 template <class T>
 struct TransposePack {
   const T* from;  // from[row * from_ld + column]
@@ -49,6 +52,7 @@ struct TransposePack {
   ptrdiff_t rows, columns;
   T* to;
   ptrdiff_t to_ld, stored;  // rows <= stored
+  const ptrdiff_t* places;  // null, or one per column; whole vectors of rows must then be stored
 };
 
 // Rows of a matrix into strips of `width` columns, each strip contiguous:

@@ -24,17 +24,18 @@ void transpose_pack(const TransposePack<T>& pack) {
         (r < live_rows ? V::load(pack.from + (r0 + r) * pack.from_ld + c0, live) : V::zero()).store(block + r * L);
       V column[L];
       transpose_load(block, L, column);
-      T* to = pack.to + c0 * pack.to_ld + r0;
+      T* to = pack.to + r0;
       // Far from the end, whole vectors do where a column is less than one: what they write too much, the next columns
       // overwrite. (AVX2's masked stores made packing 4 % of a 1024 x 1024 x 1024 product.)
       const bool plain = whole || (r0 == 0 && pack.to_ld == pack.stored && c0 + 2 * L <= pack.columns);
 #pragma GCC unroll 16
       for (int c = 0; c < L; ++c) {
         if (c == columns) break;
+        const ptrdiff_t place = pack.places ? pack.places[c0 + c] : c0 + c;
         if (plain)
-          column[c].store(to + c * pack.to_ld);
+          column[c].store(to + place * pack.to_ld);
         else
-          column[c].store(to + c * pack.to_ld, stored);
+          column[c].store(to + place * pack.to_ld, stored);
       }
     }
   }

@@ -86,6 +86,24 @@ void pixel_tile(const Tile<T>& tile) {
     store_sums<false, false, Tail>(tile, sum, live);
 }
 
+// The p-th of the pixels that lie `step` bytes apart. A multiple of the step is one addressing mode, so seven pixels
+// share a base. Steps hidden from the optimiser, or it keeps every multiple in a register of its own and spills them.
+struct PixelSteps {
+  ptrdiff_t one, three, five, seven;
+};
+
+[[gnu::always_inline]] inline ptrdiff_t pixel_offset(const PixelSteps& step, int p) {
+  switch (p % 7) {
+    case 1: return step.one;
+    case 2: return 2 * step.one;
+    case 3: return step.three;
+    case 4: return 4 * step.one;
+    case 5: return step.five;
+    case 6: return 2 * step.three;
+    default: return 0;
+  }
+}
+
 template <class T, int PX, int NV>
 void channel_tile(const Tile<T>& tile) {
   using V = Vec<T>;
@@ -100,8 +118,11 @@ void channel_tile(const Tile<T>& tile) {
   // Nothing to bring in: a line that is in L1 anyway, which costs nothing measurable, and no second copy of the loop.
   const T* ahead = tile.ahead ? tile.ahead : weight;
   const ptrdiff_t* offset = tile.offset;
+  const ptrdiff_t step = tile.pixel_step * ptrdiff_t(sizeof(T));
+  PixelSteps steps{step, 3 * step, 5 * step, 7 * step};
   for (const ptrdiff_t* end = offset + tile.steps; offset != end; ++offset, weight += NV * L) {
-    const T* pixel = tile.streamed + *offset;
+    const char* pixel = reinterpret_cast<const char*>(tile.streamed + *offset);
+    asm("" : "+r"(steps.one), "+r"(steps.three), "+r"(steps.five));
 #pragma GCC unroll 8
     for (int j = 0; j < NV; ++j, ahead += tile.ahead_step) __builtin_prefetch(ahead, 0, 2);
     V w[NV];
@@ -109,7 +130,8 @@ void channel_tile(const Tile<T>& tile) {
     for (int j = 0; j < NV; ++j) w[j] = V::load(weight + j * L);
 #pragma GCC unroll 32
     for (int p = 0; p < PX; ++p) {
-      const V x = V::broadcast(pixel[p]);
+      if (p && p % 7 == 0) pixel += steps.seven;
+      const V x = V::broadcast(*reinterpret_cast<const T*>(pixel + pixel_offset(steps, p)));
 #pragma GCC unroll 8
       for (int j = 0; j < NV; ++j) sum[p][j] = fma(x, w[j], sum[p][j]);
     }
@@ -122,6 +144,16 @@ void channel_tile(const Tile<T>& tile) {
     for (int p = 0; p < PX; ++p)
 #pragma GCC unroll 8
       for (int j = 0; j < NV; ++j) sum[p][j] = add(sum[p][j], V::load(tile.out + p * tile.ld + j * L));
+  }
+  if (tile.epilogue) {
+    const Epilogue<T>& e = *tile.epilogue;
+    const V low = V::broadcast(e.low), high = V::broadcast(e.high);
+#pragma GCC unroll 8
+    for (int j = 0; j < NV; ++j) {
+      const V bias = e.bias ? V::load(e.bias + j * L) : V::zero();
+#pragma GCC unroll 32
+      for (int p = 0; p < PX; ++p) sum[p][j] = finish(sum[p][j], bias, low, high);
+    }
   }
 #pragma GCC unroll 32
   for (int p = 0; p < PX; ++p)

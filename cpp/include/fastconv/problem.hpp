@@ -11,8 +11,16 @@ namespace fastconv {
 
 using Extent = std::int64_t;
 
+enum class Layout { nchw, nhwc };  // of input and output; weights are K C/groups R S in both
+
+// Elements from one image, channel, row or pixel of a tensor to the next.
+struct TensorSteps {
+  Extent image, channel, row, pixel;
+};
+
 struct ConvProblem {
   DType dtype = DType::float32;
+  Layout layout = Layout::nchw;
   Extent N = 1, C = 1, H = 1, W = 1, K = 1, R = 1, S = 1;
   Extent stride_h = 1, stride_w = 1;
   Extent pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;
@@ -31,11 +39,21 @@ struct ConvProblem {
   Extent output_size() const { return N * K * P() * Q(); }
   Extent multiply_adds() const { return output_size() * taps(); }
 
+  TensorSteps input_steps() const { return steps(C, H, W); }
+  TensorSteps output_steps() const { return steps(K, P(), Q()); }
+
   bool has_padding() const { return (pad_top | pad_bottom | pad_left | pad_right) != 0; }
   bool has_unit_stride() const { return stride_h == 1 && stride_w == 1; }
   bool has_unit_dilation() const { return dilation_h == 1 && dilation_w == 1; }
 
   bool operator==(const ConvProblem&) const = default;
+
+ private:
+  TensorSteps steps(Extent channels, Extent rows, Extent columns) const {
+    const Extent plane = rows * columns;
+    if (layout == Layout::nhwc) return {channels * plane, 1, channels * columns, channels};
+    return {channels * plane, plane, columns, 1};
+  }
 };
 
 // What is wrong with the problem, naming the extent, what was got and what was expected; empty if it is sound. A sound

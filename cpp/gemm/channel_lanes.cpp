@@ -1,0 +1,184 @@
+#include "gemm/channel_lanes.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace fastconv {
+namespace {
+
+constexpr int widest_lanes = 16;
+
+Extent ceil_div(Extent a, Extent b) { return (a + b - 1) / b; }
+
+// The taps, or outputs, i in [0, count) with 0 <= start + i * step < size.
+struct Range {
+  Extent begin, end;
+  Range(Extent start, Extent step, Extent count, Extent size)
+      : begin(start < 0 ? std::min(count, ceil_div(-start, step)) : 0),
+        end(start < size ? std::clamp<Extent>((size - 1 - start) / step + 1, begin, count) : begin) {}
+};
+
+}  // namespace
+
+template <class T>
+ChannelLanes<T>::ChannelLanes(const ConvProblem& problem, const KernelSet<T>& set)
+    : p_(problem),
+      set_(set),
+      in_(problem.input_steps()),
+      out_(problem.output_steps()),
+      panel_(channel_panel(set)),
+      channels_(problem.C_per_group(), std::max<Extent>(1, part_of<T>(problem.taps()) / (problem.R * problem.S))) {}
+
+template <class T>
+void ChannelLanes<T>::pack_group(const T* weight, T* packed) const {
+  const Extent taps = p_.taps(), RS = p_.R * p_.S, filters = p_.K_per_group(), padded = padded_filters(set_, filters);
+  std::vector<std::ptrdiff_t> place(static_cast<std::size_t>(taps));
+  for (Extent part = 0; part < channels_.parts; ++part)
+    for (Extent c = 0; c < channels_.size(part); ++c)
+      for (Extent r = 0; r < p_.R; ++r)
+        for (Extent s = 0; s < p_.S; ++s)
+          place[std::size_t((channels_.begin(part) + c) * RS + r * p_.S + s)] =
+              channels_.begin(part) * RS + (s * p_.R + r) * channels_.size(part) + c;
+  for (Extent k = 0; k < padded; k += panel_) {
+    const Extent lanes = std::min(panel_, padded - k), live = std::min(filters - k, lanes);
+    set_.transpose_pack({weight + k * taps, taps, live, taps, packed + k * taps, lanes, lanes, place.data()});
+  }
+}
+
+template <class T>
+void ChannelLanes<T>::fill_offsets(std::ptrdiff_t* offset) const {
+  for (Extent part = 0; part < channels_.parts; ++part)
+    for (Extent s = 0; s < p_.S; ++s)
+      for (Extent r = 0; r < p_.R; ++r)
+        for (Extent c = 0; c < channels_.size(part); ++c)
+          *offset++ = (channels_.begin(part) + c) * in_.channel + r * p_.dilation_h * in_.row +
+                      s * p_.dilation_w * in_.pixel;
+}
+
+template <class T>
+void ChannelLanes<T>::run(const Task& task) const {
+  const Extent columns = task.columns, padded = padded_filters(set_, task.filters);
+  const bool nhwc = p_.layout == Layout::nhwc;
+  for (Extent k = 0; k < padded; k += panel_) {
+    const Extent lanes = std::min(panel_, padded - k), live = std::min(lanes, task.filters - k);
+    const Extent vectors = lanes / set_.lanes;
+    Extent most = set_.channel_pixels;  // a narrow last panel has registers for longer runs of pixels
+    while (most < max_channel_pixels && set_.channel_tile[most + 1][vectors]) ++most;
+    const Split runs(columns, most);
+
+    Epilogue<T> epilogue = task.epilogue;
+    T bias[max_channel_vectors * widest_lanes] = {};
+    if (epilogue.bias) std::copy_n(std::exchange(epilogue.bias, bias) + k, live, bias);
+    const bool in_place = nhwc && live == lanes;  // else the panel's sums lie apart, and are moved when all is added
+    T* const sums = in_place ? task.out + task.first_row * out_.row + task.first_column * out_.pixel + k : task.sums;
+    const Extent ld = in_place ? out_.pixel : lanes, row_ld = in_place ? out_.row : columns * lanes;
+
+    Part part{};
+    part.vectors = vectors;
+    part.tile.ld = ld;
+    part.tile.pixel_step = p_.stride_w * in_.pixel;
+    for (Extent i = 0; i < channels_.parts; ++i) {
+      const Extent first = channels_.begin(i) * p_.R * p_.S;
+      part.channels = channels_.size(i);
+      part.packed = task.packed + k * p_.taps() + first * lanes;
+      part.offset = task.offset + first;
+      part.finish = nhwc && i + 1 == channels_.parts ? &epilogue : nullptr;
+      for (Extent row = 0; row < task.rows; ++row)
+        for (Extent run = 0; run < runs.parts; ++run) {
+          part.tile.accumulate = i > 0;
+          add(part, task.image, task.first_row + row, task.first_column + runs.begin(run), runs.size(run),
+              sums + row * row_ld + runs.begin(run) * ld);
+        }
+    }
+    if (!nhwc)
+      store_channels(task, epilogue, k, live, lanes);
+    else if (!in_place)
+      store_pixels(task, k, live, lanes);
+  }
+  if (nhwc && task.epilogue.kind != ActivationKind::clip)
+    for (Extent row = 0; row < task.rows; ++row)
+      for (Extent column = 0; column < columns; ++column)
+        set_.activate(
+            task.out + (task.first_row + row) * out_.row + (task.first_column + column) * out_.pixel, task.filters,
+            task.epilogue.kind, task.epilogue.slope);
+}
+
+// Adds one part of the reduction to a run of pixels.
+template <class T>
+void ChannelLanes<T>::add(Part& part, const T* image, Extent row, Extent column, Extent pixels, T* out) const {
+  Tile<T>& tile = part.tile;
+  const Extent y = row * p_.stride_h - p_.pad_top, x = column * p_.stride_w - p_.pad_left;
+  const Extent lanes = part.vectors * set_.lanes;
+  const Range rows(y, p_.dilation_h, p_.R, p_.H);
+  const Range left(x, p_.dilation_w, p_.S, p_.W), right(x + (pixels - 1) * p_.stride_w, p_.dilation_w, p_.S, p_.W);
+  // `count` columns of taps from s on, for the pixels [begin, end) of the run. One, unless all their rows are there.
+  const auto multiply = [&](Extent s, Extent count, Extent begin, Extent end) {
+    const Extent first = (s * p_.R + rows.begin) * part.channels;
+    tile.steps = ((count - 1) * p_.R + rows.end - rows.begin) * part.channels;
+    tile.packed = part.packed + first * lanes;
+    tile.offset = part.offset + first;
+    tile.streamed = image + y * in_.row + (x + begin * p_.stride_w) * in_.pixel;
+    tile.out = out + begin * tile.ld;
+    set_.channel_tile[end - begin][part.vectors](tile);
+    tile.accumulate = true;
+  };
+
+  const bool all_rows = rows.end - rows.begin == p_.R;
+  if (all_rows && left.begin == 0 && right.end == p_.S) {
+    tile.epilogue = part.finish;
+    return multiply(0, p_.S, 0, pixels);
+  }
+  tile.epilogue = nullptr;
+  // Columns of taps that all pixels have begin where the leftmost one's do.
+  const Extent begin = left.begin, end = std::max(begin, right.end);
+  const bool none = rows.begin == rows.end;
+  if (!tile.accumulate && (none || begin == end)) {
+    for (Extent i = 0; i < pixels; ++i) std::fill_n(out + i * tile.ld, lanes, T(0));
+    tile.accumulate = true;
+  }
+  if (!none) {
+    if (all_rows && begin < end)
+      multiply(begin, end - begin, 0, pixels);
+    else
+      for (Extent s = begin; s < end; ++s) multiply(s, 1, 0, pixels);
+    for (Extent s = 0; s < p_.S; ++s) {
+      if (s == begin) s = end;
+      if (s >= p_.S) break;
+      const Range inside(x + s * p_.dilation_w, p_.stride_w, pixels, p_.W);
+      if (inside.begin < inside.end) multiply(s, 1, inside.begin, inside.end);
+    }
+  }
+  if (part.finish) {  // no steps: bias and bounds alone
+    tile.steps = 0;
+    tile.out = out;
+    tile.epilogue = part.finish;
+    set_.channel_tile[pixels][part.vectors](tile);
+  }
+}
+
+// A panel's sums into planes of channels.
+template <class T>
+void ChannelLanes<T>::store_channels(const Task& task, const Epilogue<T>& epilogue, Extent k, Extent filters,
+                                     Extent lanes) const {
+  // Whole rows of the output follow one another: one block then, without a tail per row.
+  const Extent blocks = task.columns == out_.row ? 1 : task.rows, pixels = task.rows * task.columns / blocks;
+  T* const out = task.out + task.first_row * out_.row + task.first_column + k * out_.channel;
+  for (Extent block = 0; block < blocks; ++block)
+    set_.transpose_store({task.sums + block * pixels * lanes, lanes, pixels, filters, out + block * out_.row,
+                          out_.channel, &epilogue});
+}
+
+// The last panel's finished values, where its vectors are longer than a pixel has channels left.
+template <class T>
+void ChannelLanes<T>::store_pixels(const Task& task, Extent k, Extent filters, Extent lanes) const {
+  for (Extent row = 0; row < task.rows; ++row)
+    for (Extent column = 0; column < task.columns; ++column)
+      std::copy_n(task.sums + (row * task.columns + column) * lanes, filters,
+                  task.out + (task.first_row + row) * out_.row + (task.first_column + column) * out_.pixel + k);
+}
+
+template class ChannelLanes<float>;
+template class ChannelLanes<double>;
+
+}  // namespace fastconv
