@@ -9,6 +9,9 @@ namespace {
 
 constexpr int widest_lanes = 16;
 
+// Weights of this many bytes are not in L2 when their turn comes.
+constexpr Extent fetch_least = 512 * 1024;
+
 Extent ceil_div(Extent a, Extent b) { return (a + b - 1) / b; }
 
 // The taps, or outputs, i in [0, count) with 0 <= start + i * step < size.
@@ -60,6 +63,7 @@ template <class T>
 void ChannelLanes<T>::run(const Task& task) const {
   const Extent columns = task.columns, padded = padded_filters(set_, task.filters);
   const bool nhwc = p_.layout == Layout::nhwc;
+  const bool fetch = task.filters * p_.taps() * Extent(sizeof(T)) >= fetch_least;
   for (Extent k = 0; k < padded; k += panel_) {
     const Extent lanes = std::min(panel_, padded - k), live = std::min(lanes, task.filters - k);
     const Extent vectors = lanes / set_.lanes;
@@ -83,10 +87,16 @@ void ChannelLanes<T>::run(const Task& task) const {
       part.channels = channels_.size(i);
       part.packed = task.packed + k * p_.taps() + first * lanes;
       part.offset = task.offset + first;
+      // Each run brings a share of the next part's weights into L2.
+      part.tile.ahead_step = fetch ? ceil_div(set_.lanes, task.rows * runs.parts) : 0;
+      const T* const next = part.packed + part.channels * p_.R * p_.S * lanes;
       part.finish = nhwc && i + 1 == channels_.parts ? &epilogue : nullptr;
       for (Extent row = 0; row < task.rows; ++row)
         for (Extent run = 0; run < runs.parts; ++run) {
           part.tile.accumulate = i > 0;
+          if (fetch)
+            part.tile.ahead =
+                next + (row * runs.parts + run) * part.tile.ahead_step * vectors * part.channels * p_.R * p_.S;
           add(part, task.image, task.first_row + row, task.first_column + runs.begin(run), runs.size(run),
               sums + row * row_ld + runs.begin(run) * ld);
         }
