@@ -164,6 +164,7 @@ const Algorithm depthwise = {
     .cost = cost,
     .packed_bytes = packed_bytes,
     .workspace = workspace,
+    .takes_nhwc = false,
     .f32 = {pack<float>, run<float>},
     .f64 = {pack<double>, run<double>},
 };

@@ -10,7 +10,8 @@ namespace fastconv {
 namespace {
 
 Extent one_row(const ConvProblem& p) { return p.Q(); }
-using Choice = Lanes<one_row>;
+bool never(const ConvProblem&) { return false; }
+using Choice = Lanes<one_row, never>;
 
 template <class T>
 struct Blocking {
@@ -44,7 +45,7 @@ struct Blocking {
 };
 
 double cost(const ConvProblem& p, const Kernels& kernels) {
-  return estimate(flops_of(p), 0.97 * Choice::share(p, kernels),
+  return estimate(flops_of(p), Choice::share(p, kernels),
                   double(p.input_size()) * double(size_of(p.dtype)), p, kernels);
 }
 
@@ -108,6 +109,7 @@ const Algorithm direct = {
     .cost = cost,
     .packed_bytes = Choice::packed_bytes,
     .workspace = workspace,
+    .takes_nhwc = true,
     .f32 = {Choice::pack<float>, run<float>},
     .f64 = {Choice::pack<double>, run<double>},
 };

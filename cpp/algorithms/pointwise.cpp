@@ -10,12 +10,13 @@ namespace fastconv {
 namespace {
 
 Extent all_pixels(const ConvProblem& p) { return p.P() * p.Q(); }
-using Choice = Lanes<all_pixels>;
+bool is_in_place(const ConvProblem& p) { return p.has_unit_stride() && !p.has_padding(); }
+using Choice = Lanes<all_pixels, is_in_place>;
 
 // The same layer with all its pixels in one row, where they follow one another.
 ConvProblem as_one_row(const ConvProblem& p) {
   ConvProblem row = p;
-  if (!p.has_unit_stride() || p.has_padding()) return row;
+  if (!is_in_place(p)) return row;
   row.H = 1;
   row.W = p.H * p.W;
   return row;
@@ -31,7 +32,7 @@ struct Blocking {
   Blocking(const ConvProblem& p, const Resources& r) {
     const KernelSet<T>& set = kernel_set<T>(*r.kernels);
     const Extent pixels = p.P() * p.Q(), C = p.C_per_group();
-    in_place = p.has_unit_stride() && !p.has_padding();
+    in_place = is_in_place(p);
     // The reduction is walked in parts, so it is a part of the image that must fit; but all of what is gathered.
     const Extent most = std::max<Extent>(64, Extent(l2_share / sizeof(T)) / (in_place ? part_of<T>(C) : C));
     columns = pixel_block(pixels, most, p.N * p.groups, r.threads);
@@ -48,8 +49,7 @@ std::string rejects(const ConvProblem& p) {
 }
 
 double cost(const ConvProblem& p, const Kernels& kernels) {
-  const double gathered = p.has_unit_stride() && !p.has_padding() ? 0 : double(p.N * p.C * p.P() * p.Q());
-  return estimate(flops_of(p), 0.97 * Choice::share(p, kernels), gathered * double(size_of(p.dtype)) / 2, p, kernels);
+  return estimate(flops_of(p), Choice::share(p, kernels), 0, p, kernels);
 }
 
 std::size_t workspace(const ConvProblem& p, const Resources& r) {
@@ -115,6 +115,7 @@ const Algorithm pointwise = {
     .cost = cost,
     .packed_bytes = Choice::packed_bytes,
     .workspace = workspace,
+    .takes_nhwc = true,
     .f32 = {Choice::pack<float>, run<float>},
     .f64 = {Choice::pack<double>, run<double>},
 };

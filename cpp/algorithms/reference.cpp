@@ -40,6 +40,7 @@ bool run(const Execution<T>& e) {
   const ConvProblem& p = e.problem;
   const T* weight = reinterpret_cast<const T*>(e.packed);
   const Extent Cg = p.C_per_group(), Kg = p.K_per_group(), P = p.P(), Q = p.Q();
+  const TensorSteps in = p.input_steps(), out = p.output_steps();
   return parallel_for(p.N * p.K, e.resources.threads, [&](Extent task, int) {
     const Extent n = task / p.K, k = task % p.K;
     for (Extent y = 0; y < P; ++y)
@@ -51,13 +52,14 @@ bool run(const Execution<T>& e) {
               const Extent h = y * p.stride_h + r * p.dilation_h - p.pad_top;
               const Extent w = x * p.stride_w + s * p.dilation_w - p.pad_left;
               if (h < 0 || h >= p.H || w < 0 || w >= p.W) continue;
-              sum += double(e.input[((n * p.C + k / Kg * Cg + c) * p.H + h) * p.W + w]) *
+              sum += double(e.input[n * in.image + (k / Kg * Cg + c) * in.channel + h * in.row + w * in.pixel]) *
                      double(weight[((k * Cg + c) * p.R + r) * p.S + s]);
             }
         if (e.epilogue.bias) sum += double(e.epilogue.bias[k]);
         sum = activated(sum, e.epilogue.kind, double(e.epilogue.slope));
         const T value = T(sum), low = e.epilogue.low, high = e.epilogue.high;
-        e.output[(task * P + y) * Q + x] = value < low ? low : value > high ? high : value;
+        e.output[n * out.image + k * out.channel + y * out.row + x * out.pixel] =
+            value < low ? low : value > high ? high : value;
       }
   });
 }
@@ -73,6 +75,7 @@ const Algorithm reference = {
     .cost = cost,
     .packed_bytes = packed_bytes,
     .workspace = workspace,
+    .takes_nhwc = true,
     .f32 = {pack<float>, run<float>},
     .f64 = {pack<double>, run<double>},
 };

@@ -180,7 +180,7 @@ void multiply(const KernelSet<T>& set, const Blocking<T>& b, const T* u, Extent 
   tile.pixel_step = 1;
   tile.offset = offset;
   tile.ld = b.filters;
-  tile.ahead_step = fetch ? ceil_div(set.lanes, runs.parts) : 0;
+  tile.ahead_step = fetch ? ceil_div(b.panel, runs.parts) : 0;
   for (Extent xi = 0; xi < b.planes; ++xi)
     for (Extent k = 0; k < filters; k += b.panel) {
       const auto lanes_at = [&](Extent k_) { return std::min(b.panel, filters - k_); };
@@ -192,7 +192,7 @@ void multiply(const KernelSet<T>& set, const Blocking<T>& b, const T* u, Extent 
         const Extent first = runs.begin(run);
         tile.streamed = v + xi * b.v_plane + first;
         tile.out = sums + xi * b.m_plane + first * b.filters + k;
-        if (fetch) tile.ahead = next + run * tile.ahead_step * vectors * C;
+        if (fetch) tile.ahead = next + run * tile.ahead_step * C;
         set.channel_tile[runs.size(run)][vectors](tile);
       }
     }
@@ -259,6 +259,7 @@ const Algorithm winograd = {
     .cost = cost,
     .packed_bytes = packed_bytes,
     .workspace = workspace,
+    .takes_nhwc = false,
     .f32 = {pack<float>, run<float>},
     .f64 = {pack<double>, run<double>},
 };

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "base/aligned_buffer.hpp"
+#include "dispatch/layout.hpp"
 #include "dispatch/workspace.hpp"
 #include "fastconv/threads.hpp"
 #include "kernels/kernels.hpp"
@@ -37,15 +38,34 @@ void pack(const Algorithm& algorithm, const ConvProblem& problem, const Kernels&
   });
 }
 
-bool run(const Algorithm& algorithm, const ConvProblem& problem, const Resources& resources,
-         const Activation& activation, const void* input, const std::byte* packed, const void* bias, void* output,
-         std::byte* workspace) {
-  if (problem.N == 0) return true;
+bool run_as_seen(const Algorithm& algorithm, const ConvProblem& problem, const Resources& resources,
+                 const Activation& activation, const void* input, const std::byte* packed, const void* bias,
+                 void* output, std::byte* workspace) {
   return with_type(problem.dtype, [&](auto t) {
     using T = decltype(t);
     return implementation<T>(algorithm).run({problem, resources, static_cast<const T*>(input), packed,
                                              static_cast<T*>(output), workspace, epilogue_of<T>(activation, bias)});
   });
+}
+
+bool run(const Algorithm& algorithm, const ConvProblem& p, const Resources& resources, const Activation& activation,
+         const void* input, const std::byte* packed, const void* bias, void* output, std::byte* workspace) {
+  if (p.N == 0) return true;
+  if (!is_transposed(algorithm, p))
+    return run_as_seen(algorithm, p, resources, activation, input, packed, bias, output, workspace);
+  const ConvProblem seen = as_seen(algorithm, p);
+  const Kernels& kernels = *resources.kernels;
+  const Extent threads = resources.threads, pixels = p.P() * p.Q();
+  std::byte* const x = workspace;
+  std::byte* const y = x + round_up(std::size_t(p.input_size()) * size_of(p.dtype), cache_line);
+  std::byte* const rest = workspace + layout_workspace(algorithm, p);
+  return transpose(kernels, p.dtype, threads, p.N, p.H * p.W, p.C, input, x) &&
+         run_as_seen(algorithm, seen, resources, activation, x, packed, bias, y, rest) &&
+         transpose(kernels, p.dtype, threads, p.N, p.K, pixels, y, output);
+}
+
+std::size_t workspace_of(const Algorithm& algorithm, const ConvProblem& problem, const Resources& resources) {
+  return layout_workspace(algorithm, problem) + algorithm.workspace(as_seen(algorithm, problem), resources);
 }
 
 // A problem this small is done before a second thread has woken (tens of microseconds).
@@ -58,7 +78,7 @@ Resources resources_for(const ConvProblem& problem, const Kernels& kernels) {
 void check(const ConvProblem& problem, const Algorithm& algorithm) {
   std::string reason = invalid(problem);
   if (!reason.empty()) throw std::invalid_argument(reason);
-  reason = algorithm.rejects(problem);
+  reason = algorithm.rejects(as_seen(algorithm, problem));
   if (!reason.empty()) throw std::invalid_argument(std::string(algorithm.name) + " " + reason);
 }
 
@@ -77,8 +97,9 @@ Plan::Plan(const ConvProblem& problem, const Algorithm& algorithm, const void* w
   check(problem, algorithm);
   const Kernels& kernels = active_kernels();
   state_ = std::make_unique<State>(State{problem, &algorithm, &kernels, activation, {}, {}});
-  state_->packed = AlignedBuffer(algorithm.packed_bytes(problem, kernels));
-  pack(algorithm, problem, kernels, weight, state_->packed.data());
+  const ConvProblem seen = as_seen(algorithm, problem);
+  state_->packed = AlignedBuffer(algorithm.packed_bytes(seen, kernels));
+  pack(algorithm, seen, kernels, weight, state_->packed.data());
   if (bias) {
     const std::size_t bytes = std::size_t(problem.K) * size_of(problem.dtype);
     state_->bias = AlignedBuffer(bytes);
@@ -91,7 +112,7 @@ Plan::~Plan() = default;
 bool Plan::run(const void* input, void* output) const {
   const State& s = *state_;
   const Resources resources = resources_for(s.problem, *s.kernels);
-  const Workspace workspace(s.algorithm->workspace(s.problem, resources));
+  const Workspace workspace(workspace_of(*s.algorithm, s.problem, resources));
   return fastconv::run(*s.algorithm, s.problem, resources, s.activation, input, s.packed.data(), s.bias.data(), output,
                        workspace.data());
 }
@@ -101,7 +122,7 @@ const Algorithm& Plan::algorithm() const { return *state_->algorithm; }
 const char* Plan::isa() const { return state_->kernels->isa; }
 std::size_t Plan::packed_bytes() const { return state_->packed.bytes(); }
 std::size_t Plan::workspace_bytes() const {
-  return state_->algorithm->workspace(state_->problem, resources_for(state_->problem, *state_->kernels));
+  return workspace_of(*state_->algorithm, state_->problem, resources_for(state_->problem, *state_->kernels));
 }
 
 bool run_once(const ConvProblem& problem, const Algorithm& algorithm, const Activation& activation, const void* input,
@@ -109,29 +130,31 @@ bool run_once(const ConvProblem& problem, const Algorithm& algorithm, const Acti
   check(problem, algorithm);
   const Kernels& kernels = active_kernels();
   const Resources resources = resources_for(problem, kernels);
-  const std::size_t packed = round_up(algorithm.packed_bytes(problem, kernels), cache_line);
-  const Workspace workspace(packed + algorithm.workspace(problem, resources));
-  pack(algorithm, problem, kernels, weight, workspace.data());
+  const ConvProblem seen = as_seen(algorithm, problem);
+  const std::size_t packed = round_up(algorithm.packed_bytes(seen, kernels), cache_line);
+  const Workspace workspace(packed + workspace_of(algorithm, problem, resources));
+  pack(algorithm, seen, kernels, weight, workspace.data());
   return run(algorithm, problem, resources, activation, input, workspace.data(), bias, output,
              workspace.data() + packed);
 }
 
 std::size_t workspace_bytes(const Algorithm& algorithm, const ConvProblem& problem) {
-  return algorithm.workspace(problem, resources_for(problem, active_kernels()));
+  return workspace_of(algorithm, problem, resources_for(problem, active_kernels()));
 }
 
 std::size_t packed_bytes(const Algorithm& algorithm, const ConvProblem& problem) {
-  return algorithm.packed_bytes(problem, active_kernels());
+  return algorithm.packed_bytes(as_seen(algorithm, problem), active_kernels());
 }
 
 double cost(const Algorithm& algorithm, const ConvProblem& problem, bool prepared) {
-  const double microseconds = algorithm.cost(problem, active_kernels());
+  const double microseconds =
+      algorithm.cost(as_seen(algorithm, problem), active_kernels()) + layout_cost(algorithm, problem);
   // Packing reads the weights and writes the packed ones, scattered: about 4 GB/s.
   return prepared ? microseconds : microseconds + double(packed_bytes(algorithm, problem)) * 1e-3 / 4;
 }
 
 std::string variant(const Algorithm& algorithm, const ConvProblem& problem) {
-  return algorithm.variant ? algorithm.variant(problem, active_kernels()) : std::string();
+  return algorithm.variant ? algorithm.variant(as_seen(algorithm, problem), active_kernels()) : std::string();
 }
 
 }  // namespace fastconv

@@ -30,8 +30,8 @@ ChannelLanes<T>::ChannelLanes(const ConvProblem& problem, const KernelSet<T>& se
       set_(set),
       in_(problem.input_steps()),
       out_(problem.output_steps()),
-      panel_(channel_panel(set)),
-      channels_(problem.C_per_group(), std::max<Extent>(1, part_of<T>(problem.taps()) / (problem.R * problem.S))) {}
+      panel_(Extent{set.run_vectors} * set.lanes),
+      channels_(problem.C_per_group(), std::max<Extent>(1, set.run_part / (problem.R * problem.S))) {}
 
 template <class T>
 void ChannelLanes<T>::pack_group(const T* weight, T* packed) const {
@@ -67,7 +67,7 @@ void ChannelLanes<T>::run(const Task& task) const {
   for (Extent k = 0; k < padded; k += panel_) {
     const Extent lanes = std::min(panel_, padded - k), live = std::min(lanes, task.filters - k);
     const Extent vectors = lanes / set_.lanes;
-    Extent most = set_.channel_pixels;  // a narrow last panel has registers for longer runs of pixels
+    Extent most = 1;  // as many as the registers hold with this panel's vectors
     while (most < max_channel_pixels && set_.channel_tile[most + 1][vectors]) ++most;
     const Split runs(columns, most);
 
@@ -88,7 +88,7 @@ void ChannelLanes<T>::run(const Task& task) const {
       part.packed = task.packed + k * p_.taps() + first * lanes;
       part.offset = task.offset + first;
       // Each run brings a share of the next part's weights into L2.
-      part.tile.ahead_step = fetch ? ceil_div(set_.lanes, task.rows * runs.parts) : 0;
+      part.tile.ahead_step = fetch ? ceil_div(lanes, task.rows * runs.parts) : 0;
       const T* const next = part.packed + part.channels * p_.R * p_.S * lanes;
       part.finish = nhwc && i + 1 == channels_.parts ? &epilogue : nullptr;
       for (Extent row = 0; row < task.rows; ++row)
@@ -96,7 +96,7 @@ void ChannelLanes<T>::run(const Task& task) const {
           part.tile.accumulate = i > 0;
           if (fetch)
             part.tile.ahead =
-                next + (row * runs.parts + run) * part.tile.ahead_step * vectors * part.channels * p_.R * p_.S;
+                next + (row * runs.parts + run) * part.tile.ahead_step * part.channels * p_.R * p_.S;
           add(part, task.image, task.first_row + row, task.first_column + runs.begin(run), runs.size(run),
               sums + row * row_ld + runs.begin(run) * ld);
         }

@@ -27,7 +27,9 @@ class ChannelLanes {
   void fill_offsets(std::ptrdiff_t* offset) const;
   Extent part_channels() const { return channels_.size(0); }
   // Scratch of a task, in values.
-  Extent sums(Extent rows, Extent columns) const { return channel_sums(set_, rows * columns); }
+  Extent sums(Extent rows, Extent columns) const {  // in whole blocks for the transposition
+    return (rows * columns + set_.lanes - 1) / set_.lanes * set_.lanes * panel_;
+  }
 
   struct Task {
     const T* image;   // the group's first channel

@@ -85,9 +85,4 @@ template <class T>
 Extent padded_filters(const KernelSet<T>& set, Extent filters) {  // whole vectors
   return (filters + set.lanes - 1) / set.lanes * set.lanes;
 }
-template <class T>
-Extent channel_sums(const KernelSet<T>& set,
-                    Extent pixels) {  // scratch: one panel's sums, in whole blocks for the transposition
-  return (pixels + set.lanes - 1) / set.lanes * set.lanes * channel_panel(set);
-}
 }  // namespace fastconv

@@ -24,6 +24,8 @@ constexpr KernelSet<T> kernel_set() {
   put_pixel_tiles<T, 1, 1>(set);
   set.channel_pixels = tile_channel_pixels;
   set.channel_vectors = tile_channel_vectors;
+  set.run_vectors = run_vectors;
+  set.run_part = run_part;
   put_channel_tiles<T, 1, 1>(set);
   set.transpose_store = transpose_store<T>;
   set.transpose_pack = transpose_pack<T>;

@@ -32,8 +32,7 @@ struct Tile {
   int tail;                // pixel lanes: valid lanes of the last vector, 1 .. lanes
   ptrdiff_t pixel_step;    // channel lanes: from one pixel to the next in the streamed operand
   bool accumulate;         // start from what `out` holds, not from zero
-  // Channel lanes: what to bring into L2 meanwhile, ahead_step values further for every vector of every step; null and
-  // 0 for nothing.
+  // Channel lanes: what to bring into L2 meanwhile, ahead_step values further for every step; null and 0 for nothing.
   const T* ahead;
   ptrdiff_t ahead_step;
   // Null while more of the sum is to come, or if another kernel applies it; bias points at the first filter's value.
@@ -149,7 +148,7 @@ struct DepthwiseStrip {
 inline constexpr int depthwise_strip_rows = 4;
 
 inline constexpr int max_pixel_rows = 14, max_pixel_vectors = 6;
-inline constexpr int max_channel_pixels = 28, max_channel_vectors = 2;
+inline constexpr int max_channel_pixels = 28, max_channel_vectors = 4;
 
 template <class T>
 struct KernelSet {
@@ -162,6 +161,8 @@ struct KernelSet {
 
   // C[px][nv vectors] with channels as lanes; [px][nv]. No tail: weights and `out` are padded to whole vectors.
   int channel_pixels, channel_vectors;
+  // Runs of an image's row in place (gemm/channel_lanes): vectors of a panel of filters, and steps of a part of the sum.
+  int run_vectors, run_part;
   TileKernel<T> channel_tile[max_channel_pixels + 1][max_channel_vectors + 1];
 
   void (*transpose_store)(const TransposeStore<T>&);

@@ -123,8 +123,8 @@ void channel_tile(const Tile<T>& tile) {
   for (const ptrdiff_t* end = offset + tile.steps; offset != end; ++offset, weight += NV * L) {
     const char* pixel = reinterpret_cast<const char*>(tile.streamed + *offset);
     asm("" : "+r"(steps.one), "+r"(steps.three), "+r"(steps.five));
-#pragma GCC unroll 8
-    for (int j = 0; j < NV; ++j, ahead += tile.ahead_step) __builtin_prefetch(ahead, 0, 2);
+    __builtin_prefetch(ahead, 0, 2);
+    ahead += tile.ahead_step;
     V w[NV];
 #pragma GCC unroll 8
     for (int j = 0; j < NV; ++j) w[j] = V::load(weight + j * L);

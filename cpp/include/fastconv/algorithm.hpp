@@ -19,7 +19,8 @@ struct Resources {
   int threads;
 };
 
-// One execution. Pointers are to whole tensors in NCHW (weights KCRS, already packed); nothing is null.
+// One execution. Pointers are to whole tensors in the problem's layout (weights KCRS, already packed); nothing is
+// null.
 template <class T>
 struct Execution {
   const ConvProblem& problem;
@@ -47,6 +48,7 @@ struct Algorithm {
   double (*cost)(const ConvProblem&, const Kernels&);  // estimated microseconds of one thread, weights packed
   std::size_t (*packed_bytes)(const ConvProblem&, const Kernels&);
   std::size_t (*workspace)(const ConvProblem&, const Resources&);  // exact bytes
+  bool takes_nhwc;  // reads and writes problem.layout; else it only ever sees NCHW, and copies are made for it
   Implementation<float> f32;
   Implementation<double> f64;
 };

@@ -21,7 +21,7 @@ class Plan {
   Plan(Plan&&) noexcept;
   ~Plan();
 
-  // `input` is NCHW, `output` NKPQ, neither overlapping the other. False if interrupted: the output is then incomplete.
+  // `input` is NCHW and `output` NKPQ, or NHWC and NPQK; neither overlaps the other. False if interrupted: the output is then incomplete.
   bool run(const void* input, void* output) const;
 
   const ConvProblem& problem() const;
