@@ -34,7 +34,7 @@ struct Blocking {
     const Extent pixels = p.P() * p.Q(), C = p.C_per_group();
     in_place = is_in_place(p);
     // The reduction is walked in parts, so it is a part of the image that must fit; but all of what is gathered.
-    const Extent most = std::max<Extent>(64, Extent(l2_share / sizeof(T)) / (in_place ? part_of<T>(C) : C));
+    const Extent most = std::max<Extent>(64, Extent(l2_share / 2 / sizeof(T)) / (in_place ? part_of<T>(C) : C));
     columns = pixel_block(pixels, most, p.N * p.groups, r.threads);
     blocks = (pixels + columns - 1) / columns;
     ld = in_place ? p.H * p.W : odd_lines<T>(columns);

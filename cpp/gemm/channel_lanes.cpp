@@ -1,7 +1,6 @@
 #include "gemm/channel_lanes.hpp"
 
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 namespace fastconv {
@@ -71,9 +70,8 @@ void ChannelLanes<T>::run(const Task& task) const {
     while (most < max_channel_pixels && set_.channel_tile[most + 1][vectors]) ++most;
     const Split runs(columns, most);
 
-    Epilogue<T> epilogue = task.epilogue;
     T bias[max_channel_vectors * widest_lanes] = {};
-    if (epilogue.bias) std::copy_n(std::exchange(epilogue.bias, bias) + k, live, bias);
+    if (task.epilogue.bias) std::copy_n(task.epilogue.bias + k, live, bias);
     const bool in_place = nhwc && live == lanes;  // else the panel's sums lie apart, and are moved when all is added
     T* const sums = in_place ? task.out + task.first_row * out_.row + task.first_column * out_.pixel + k : task.sums;
     const Extent ld = in_place ? out_.pixel : lanes, row_ld = in_place ? out_.row : columns * lanes;
@@ -90,10 +88,11 @@ void ChannelLanes<T>::run(const Task& task) const {
       // Each run brings a share of the next part's weights into L2.
       part.tile.ahead_step = fetch ? ceil_div(lanes, task.rows * runs.parts) : 0;
       const T* const next = part.packed + part.channels * p_.R * p_.S * lanes;
-      part.finish = nhwc && i + 1 == channels_.parts ? &epilogue : nullptr;
+      part.finish = nhwc && i + 1 == channels_.parts ? &task.epilogue : nullptr;
       for (Extent row = 0; row < task.rows; ++row)
         for (Extent run = 0; run < runs.parts; ++run) {
           part.tile.accumulate = i > 0;
+          part.tile.initial = i > 0 ? nullptr : bias;
           if (fetch)
             part.tile.ahead =
                 next + (row * runs.parts + run) * part.tile.ahead_step * part.channels * p_.R * p_.S;
@@ -102,7 +101,7 @@ void ChannelLanes<T>::run(const Task& task) const {
         }
     }
     if (!nhwc)
-      store_channels(task, epilogue, k, live, lanes);
+      store_channels(task, k, live, lanes);
     else if (!in_place)
       store_pixels(task, k, live, lanes);
   }
@@ -132,6 +131,7 @@ void ChannelLanes<T>::add(Part& part, const T* image, Extent row, Extent column,
     tile.out = out + begin * tile.ld;
     set_.channel_tile[end - begin][part.vectors](tile);
     tile.accumulate = true;
+    tile.initial = nullptr;
   };
 
   const bool all_rows = rows.end - rows.begin == p_.R;
@@ -144,8 +144,9 @@ void ChannelLanes<T>::add(Part& part, const T* image, Extent row, Extent column,
   const Extent begin = left.begin, end = std::max(begin, right.end);
   const bool none = rows.begin == rows.end;
   if (!tile.accumulate && (none || begin == end)) {
-    for (Extent i = 0; i < pixels; ++i) std::fill_n(out + i * tile.ld, lanes, T(0));
+    for (Extent i = 0; i < pixels; ++i) std::copy_n(tile.initial, lanes, out + i * tile.ld);
     tile.accumulate = true;
+    tile.initial = nullptr;
   }
   if (!none) {
     if (all_rows && begin < end)
@@ -169,8 +170,9 @@ void ChannelLanes<T>::add(Part& part, const T* image, Extent row, Extent column,
 
 // A panel's sums into planes of channels.
 template <class T>
-void ChannelLanes<T>::store_channels(const Task& task, const Epilogue<T>& epilogue, Extent k, Extent filters,
-                                     Extent lanes) const {
+void ChannelLanes<T>::store_channels(const Task& task, Extent k, Extent filters, Extent lanes) const {
+  Epilogue<T> epilogue = task.epilogue;
+  epilogue.bias = nullptr;  // the sums began with it
   // Whole rows of the output follow one another: one block then, without a tail per row.
   const Extent blocks = task.columns == out_.row ? 1 : task.rows, pixels = task.rows * task.columns / blocks;
   T* const out = task.out + task.first_row * out_.row + task.first_column + k * out_.channel;

@@ -32,15 +32,14 @@ void multiply_pixel_lanes(const Product<T>& p) {
     const Extent steps = first + part < last_step ? part : last_step - first;
     for (Extent panel = 0; panel < panels.parts; ++panel) {
       const Extent m = panels.size(panel), k = panels.begin(panel);
-      Epilogue<T> epilogue = p.epilogue;
-      if (epilogue.bias) epilogue.bias += k;
       Tile<T> tile{};
+      tile.initial = first == 0 && p.epilogue.bias ? p.epilogue.bias + k : nullptr;
       tile.steps = steps;
       tile.packed = p.packed + k * p.steps + first * m;
       tile.offset = p.offset + first;
       tile.ld = p.out_ld;
       tile.accumulate = first > 0;
-      tile.epilogue = first + steps == p.steps ? &epilogue : nullptr;
+      tile.epilogue = first + steps == p.steps ? &p.epilogue : nullptr;
       for (Extent row = 0; row < p.rows; ++row)
         for (Extent column = 0; column < p.columns; column += width) {
           const Extent pixels = p.columns - column < width ? p.columns - column : width;

@@ -6,10 +6,15 @@
 namespace fastconv::FASTCONV_ISA {
 namespace {
 
-// clip(v + bias, low, high). The bounds come first: max and min return their second operand for NaN, so NaN passes.
+// The bounds come first: max and min return their second operand for NaN, so NaN passes.
+template <class T>
+inline Vec<T> clip(Vec<T> v, Vec<T> low, Vec<T> high) {
+  return min(high, max(low, v));
+}
+
 template <class T>
 inline Vec<T> finish(Vec<T> v, Vec<T> bias, Vec<T> low, Vec<T> high) {
-  return min(high, max(low, add(v, bias)));
+  return clip(add(v, bias), low, high);
 }
 
 // e^x = (1 + tail) 2^n, relative error of a few ulp on the range that activations need (the argument is clamped to

@@ -19,29 +19,30 @@ template <bool Accumulate, bool Finish, bool Tail, class T, int M, int NV>
   using V = Vec<T>;
   constexpr int L = V::lanes;
   const Epilogue<T>* epilogue = tile.epilogue;
-  const T* bias = Finish ? epilogue->bias : nullptr;
   const V low = Finish ? V::broadcast(epilogue->low) : V::zero();
   const V high = Finish ? V::broadcast(epilogue->high) : V::zero();
   T* out = tile.out;
 #pragma GCC unroll 32
   for (int m = 0; m < M; ++m, out += tile.ld) {
-    const V b = bias ? V::broadcast(bias[m]) : V::zero();
 #pragma GCC unroll 8
     for (int j = 0; j < NV; ++j) {
       T* to = out + j * L;
       const bool masked = Tail && j == NV - 1;
       V v = sum[m][j];
       if (Accumulate) v = add(v, masked ? V::load(to, live) : V::load(to));
-      if (Finish) v = finish(v, b, low, high);
+      if (Finish) v = clip(v, low, high);
       if (masked)
         v.store(to, live);
       else
         v.store(to);
     }
   }
-  if (Finish && epilogue->kind != ActivationKind::clip)
-    for (int m = 0; m < M; ++m)
-      activate(tile.out + m * tile.ld, (NV - 1) * L + (Tail ? tile.tail : L), epilogue->kind, epilogue->slope);
+}
+
+// Bounds that bound nothing are not applied: with 64 steps, bias and bounds on 28 sums took 5 % of a tile's time.
+template <class T>
+[[gnu::always_inline]] inline bool clips(const Epilogue<T>* epilogue) {
+  return epilogue && (epilogue->low > -T(__builtin_inf()) || epilogue->high < T(__builtin_inf()));
 }
 
 template <class T, int M, int NV, bool Tail>
@@ -51,9 +52,11 @@ void pixel_tile(const Tile<T>& tile) {
   const auto live = V::first(Tail ? tile.tail : L);
   V sum[M][NV];
 #pragma GCC unroll 32
-  for (int m = 0; m < M; ++m)
+  for (int m = 0; m < M; ++m) {
+    const V start = tile.initial ? V::broadcast(tile.initial[m]) : V::zero();
 #pragma GCC unroll 8
-    for (int j = 0; j < NV; ++j) sum[m][j] = V::zero();
+    for (int j = 0; j < NV; ++j) sum[m][j] = start;
+  }
 
   // Sums of an earlier part of the reduction have left L1 and perhaps L2 by now.
   if (tile.accumulate)
@@ -76,14 +79,14 @@ void pixel_tile(const Tile<T>& tile) {
     }
   }
 
-  if (tile.epilogue && tile.accumulate)
-    store_sums<true, true, Tail>(tile, sum, live);
-  else if (tile.epilogue)
-    store_sums<false, true, Tail>(tile, sum, live);
-  else if (tile.accumulate)
-    store_sums<true, false, Tail>(tile, sum, live);
+  const Epilogue<T>* epilogue = tile.epilogue;
+  if (clips(epilogue))
+    tile.accumulate ? store_sums<true, true, Tail>(tile, sum, live) : store_sums<false, true, Tail>(tile, sum, live);
   else
-    store_sums<false, false, Tail>(tile, sum, live);
+    tile.accumulate ? store_sums<true, false, Tail>(tile, sum, live) : store_sums<false, false, Tail>(tile, sum, live);
+  if (epilogue && epilogue->kind != ActivationKind::clip)
+    for (int m = 0; m < M; ++m)
+      activate(tile.out + m * tile.ld, (NV - 1) * L + (Tail ? tile.tail : L), epilogue->kind, epilogue->slope);
 }
 
 // The p-th of the pixels that lie `step` bytes apart. A multiple of the step is one addressing mode, so seven pixels
@@ -109,10 +112,12 @@ void channel_tile(const Tile<T>& tile) {
   using V = Vec<T>;
   constexpr int L = V::lanes;
   V sum[PX][NV];
-#pragma GCC unroll 32
-  for (int p = 0; p < PX; ++p)
 #pragma GCC unroll 8
-    for (int j = 0; j < NV; ++j) sum[p][j] = V::zero();
+  for (int j = 0; j < NV; ++j) {
+    const V start = tile.initial ? V::load(tile.initial + j * L) : V::zero();
+#pragma GCC unroll 32
+    for (int p = 0; p < PX; ++p) sum[p][j] = start;
+  }
 
   const T* weight = tile.packed;
   // Nothing to bring in: a line that is in L1 anyway, which costs nothing measurable, and no second copy of the loop.
@@ -145,15 +150,12 @@ void channel_tile(const Tile<T>& tile) {
 #pragma GCC unroll 8
       for (int j = 0; j < NV; ++j) sum[p][j] = add(sum[p][j], V::load(tile.out + p * tile.ld + j * L));
   }
-  if (tile.epilogue) {
-    const Epilogue<T>& e = *tile.epilogue;
-    const V low = V::broadcast(e.low), high = V::broadcast(e.high);
-#pragma GCC unroll 8
-    for (int j = 0; j < NV; ++j) {
-      const V bias = e.bias ? V::load(e.bias + j * L) : V::zero();
+  if (clips(tile.epilogue)) {
+    const V low = V::broadcast(tile.epilogue->low), high = V::broadcast(tile.epilogue->high);
 #pragma GCC unroll 32
-      for (int p = 0; p < PX; ++p) sum[p][j] = finish(sum[p][j], bias, low, high);
-    }
+    for (int p = 0; p < PX; ++p)
+#pragma GCC unroll 8
+      for (int j = 0; j < NV; ++j) sum[p][j] = clip(sum[p][j], low, high);
   }
 #pragma GCC unroll 32
   for (int p = 0; p < PX; ++p)
