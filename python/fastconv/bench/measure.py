@@ -20,10 +20,16 @@ NOISY_SPREAD = 0.2
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds per call, one sample per round; a sample is the mean over `calls` calls in a row."""
+    """Seconds per call, one sample per round; a sample is the mean over `calls` calls in a row.
+
+    Attributes:
+        cpu_seconds: What the whole process computed per second of these samples: how many threads were at work. 0 if
+            no time passed.
+    """
 
     samples: tuple[float, ...]
     calls: int = 1
+    cpu_seconds: float = 0.0
 
     @property
     def median(self) -> float:
@@ -55,6 +61,8 @@ def measure(
     rounds: int = 15,
     max_time: float | None = None,
     clock: Callable[[], float] = time.perf_counter,
+    cpu_clock: Callable[[], float] = time.process_time,
+    before_sample: Callable[[], object] | None = None,
     on_sample: Callable[[str], None] | None = None,
 ) -> dict[str, Timing]:
     """Time several callables against each other.
@@ -67,6 +75,8 @@ def measure(
             callable too slow for `rounds` samples takes part in fewer rounds, spread evenly over the run; one whose
             warm-up call alone took longer than this is not called again: that call is its only sample.
         clock: Seconds; for tests.
+        cpu_clock: Seconds of all CPUs that the process used; for tests.
+        before_sample: Called before each sample, outside the clock: to wait until others' threads are quiet.
         on_sample: Called with the name after each sample, outside the clock.
     Returns:
         A timing per name, in the order given.
@@ -79,22 +89,28 @@ def measure(
         raise ValueError(f"rounds: got {rounds}, expected at least 1")
     limit = 3 * min_time if max_time is None else max_time
 
-    def sample(function: Callable[[], object], calls: int) -> float:
-        if calls > 1:
+    def sample(name: str, calls: int) -> float:
+        function = callables[name]
+        if before_sample is not None:
+            before_sample()
+        if calls > 1 or before_sample is not None:
             function()  # brings its data back into the caches, as it would find them between calls in a row
-        start = clock()
+        cpu_start, start = cpu_clock(), clock()
         for _ in range(calls):
             function()
-        return (clock() - start) / calls
+        passed = clock() - start
+        busy[name], walls[name] = cpu_clock() - cpu_start + busy[name], passed + walls[name]
+        return passed / calls
 
     calls: dict[str, int] = {}
     turns: dict[str, int] = {}
     samples: dict[str, list[float]] = {}
+    busy, walls = dict.fromkeys(callables, 0.0), dict.fromkeys(callables, 0.0)
     collecting = gc.isenabled()
     gc.disable()
     try:
-        for name, function in callables.items():
-            first = sample(function, 1)
+        for name in callables:
+            first = sample(name, 1)
             samples[name], calls[name], turns[name] = [], 1, 0
             if first > limit:
                 samples[name].append(first)
@@ -102,7 +118,8 @@ def measure(
                     on_sample(name)
                 continue
             # The warm-up call pays for page faults and thread starts: short ones are asked a second time.
-            once = max(min(first, sample(function, 1)) if first < min_time / rounds else first, 1e-9)
+            once = max(min(first, sample(name, 1)) if first < min_time / rounds else first, 1e-9)
+            busy[name] = walls[name] = 0.0
             calls[name] = max(1, math.ceil(min_time / rounds / once))
             turns[name] = min(rounds, max(1, int(limit / (once * calls[name]))))
 
@@ -112,10 +129,13 @@ def measure(
             for name in order:
                 due = (turn + 1) * turns[name] // last_round > turn * turns[name] // last_round
                 if due:
-                    samples[name].append(sample(callables[name], calls[name]))
+                    samples[name].append(sample(name, calls[name]))
                     if on_sample is not None:
                         on_sample(name)
     finally:
         if collecting:
             gc.enable()
-    return {name: Timing(tuple(samples[name]), calls[name]) for name in callables}
+    return {
+        name: Timing(tuple(samples[name]), calls[name], busy[name] / walls[name] if walls[name] > 0 else 0.0)
+        for name in callables
+    }

@@ -1,89 +1,162 @@
-"""``fastconv bench peak``: what the machine allows, and how much of it the GEMM reaches."""
+"""``fastconv bench``: the named layers by fastconv, and with ``--peers`` by the other engines that are installed."""
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from dataclasses import asdict
+import time
+from collections.abc import Mapping
 
-from fastconv.bench.peak import Bandwidth, GemmShare, bandwidths, gemm_shares
+from fastconv import _core
+from fastconv.bench.layers import KINDS, TABLES, NamedLayer
+from fastconv.bench.peak import bandwidths
+from fastconv.bench.peers import PEERS
+from fastconv.bench.peers.contest import OWN, Outcome, contest
+from fastconv.bench.peers.engine import Engine
+from fastconv.bench.peers.own import FastConv
+from fastconv.bench.peers.probe import Probe
+from fastconv.cli import bench_peak, output
+from fastconv.cli import bench_report as report
 from fastconv.cli import options as opt
-from fastconv.cli import output
-from fastconv.isa import available_isas
+from fastconv.cli.progress import progress
 from fastconv.threads import get_num_threads
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("bench", help="measure the machine")
-    subjects = parser.add_subparsers(dest="subject", required=True, metavar="SUBJECT")
-    peak = subjects.add_parser(
-        "peak",
-        help="FMA peak, memory bandwidth per level, GEMM as a share of the peak",
-        description="Measure the peak of fused multiply-adds and the GEMM taking turns, per instruction set and dtype, "
-        "and memory bandwidth per level; with one thread and with all.",
+    parser = commands.add_parser(
+        "bench",
+        help="measure the named layers, against other engines too, and the machine",
+        description="Measure layers of known networks by fastconv, weights packed beforehand; with --peers by all "
+        "other engines that are installed, too. Each result is checked against float64; engines take turns.",
     )
-    opt.add_machine(peak, with_dtype=False)
-    peak.add_argument("--size", type=opt.positive, default=1024, help="M = N = K of the GEMM (default: %(default)s)")
-    peak.add_argument("--seconds", type=opt.seconds, default=0.4, metavar="S",
-                      help="least time per GEMM (default: %(default)s)")  # fmt: skip
-    peak.add_argument("--json", action="store_true", help="write JSON to standard output")
-    peak.set_defaults(run=run, parser=peak)
+    parser.add_argument("--peers", action="store_true", help="compare with the other engines that are installed")
+    parser.add_argument("--engines", type=_names, metavar="LIST",
+                        help="only these peers, by parts of their names: torch,openvino (implies --peers)")  # fmt: skip
+    parser.add_argument("--algorithms", nargs="?", type=_algorithms, const=_core.algorithms(), default=(),
+                        metavar="LIST", help="also fastconv's algorithms one by one: these, or all")  # fmt: skip
+    parser.add_argument("--set", dest="tables", type=_keys(TABLES), metavar="LIST",
+                        help=f"tables of layers: {', '.join(TABLES)} (default: all)")  # fmt: skip
+    parser.add_argument("--classes", type=_keys(KINDS), metavar="LIST",
+                        help=f"classes of layers: {', '.join(KINDS)} (default: all)")  # fmt: skip
+    parser.add_argument("--layers", type=_pattern, metavar="REGEX", help="layers whose name matches")
+    parser.add_argument("--layout", choices=("NCHW", "NHWC"), default="NCHW", help="of what goes in and comes out")
+    opt.add_machine(parser)
+    parser.add_argument("--seconds", type=opt.seconds, default=0.15, metavar="S",
+                        help="least time per engine and layer (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--repeats", type=opt.positive, default=15, metavar="N",
+                        help="samples per engine and layer (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--no-probe", action="store_true",
+                        help="try no engine in another process first: faster, but a crash ends the run")  # fmt: skip
+    data = parser.add_mutually_exclusive_group()
+    for name in ("json", "csv", "markdown"):
+        data.add_argument(f"--{name}", action="store_true", help=f"write {name.upper()} to standard output")
+    parser.set_defaults(run=run, parser=parser)
+    subjects = parser.add_subparsers(dest="subject", metavar="SUBJECT")
+    bench_peak.add_parser(subjects)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip().lower() for part in text.split(","))
+
+
+def _algorithms(text: str) -> tuple[str, ...]:
+    return _keys(dict.fromkeys(_core.algorithms()))(text)
+
+
+def _keys(known: Mapping[str, object]) -> type[tuple[str, ...]]:
+    def parse(text: str) -> tuple[str, ...]:
+        names = tuple(text.split(","))
+        for name in names:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"expected some of {', '.join(known)}, got {name!r}")
+        return names
+
+    return parse  # type: ignore[return-value]
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text, re.IGNORECASE)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from None
 
 
 def run(options: argparse.Namespace) -> int:
-    if not options.json:
-        output.require("rich")
-    isas = available_isas() if options.isa is None else (options.isa,)
+    """Measure, then print or write."""
+    output.require("rich")
+    layers = _layers(options)
     with opt.machine(options):
-        origin = output.provenance()
-        counts = sorted({1, get_num_threads()})
-        shares: list[GemmShare] = []
-        for isa in isas:
-            for threads in counts:
-                _say(f"GEMM and peak: {isa}, threads: {threads}")
-                shares += gemm_shares(isa, threads, options.size, options.seconds)
-        levels: list[Bandwidth] = []
-        for threads in counts:
-            _say(f"memory bandwidth, threads: {threads}")
-            levels += bandwidths(threads)
+        threads = get_num_threads()
+        engines, missing = _engines(options)
+        for engine in engines.values():
+            engine.set_environment(threads)
+        origin = output.provenance() | {"layout": options.layout, "dtype": options.dtype, "seconds": options.seconds}
+        begin = time.monotonic()
+        outcomes: list[Outcome] = []
+        probe = None if options.no_probe else Probe(engines, threads)
+        try:
+            with output.quiet_libraries(), progress(len(layers), "layers") as (step, advance):
+                step("memory bandwidth")
+                levels = bandwidths(threads)
+                for layer in layers:
+                    outcomes.append(
+                        contest(
+                            layer, engines, dtype=options.dtype, layout=options.layout, threads=threads, probe=probe,
+                            levels=levels, seconds=options.seconds, rounds=options.repeats, on_step=step,
+                        )
+                    )  # fmt: skip
+                    advance()
+        finally:
+            if probe is not None:
+                probe.close()
+        origin["run_seconds"] = round(time.monotonic() - begin, 1)
+    versions = {name: engine.version for name, engine in engines.items()}
+    record = report.Record(origin, versions, missing, levels, outcomes)
     if options.json:
-        gemm = [{**asdict(row), "share_of_peak": row.share_of_peak} for row in shares]
-        output.write_json({**origin, "gemm": gemm, "bandwidth": [asdict(row) for row in levels]})
+        output.write_json(report.data(record))
+    elif options.csv:
+        output.write_csv(report.csv_rows(record))
+    elif options.markdown:
+        sys.stdout.write(report.markdown(record))
     else:
-        _show(shares, levels)
+        report.show(record)
     return 0
 
 
-def _say(text: str) -> None:
-    if sys.stderr.isatty():
-        print(text, file=sys.stderr)
+def _layers(options: argparse.Namespace) -> list[NamedLayer]:
+    layers = [
+        layer
+        for table in options.tables or TABLES
+        for layer in TABLES[table]
+        if (options.classes is None or layer.kind in options.classes)
+        and (options.layers is None or options.layers.search(layer.name))
+    ]
+    if not layers:
+        options.parser.error("no layer is in all of --set, --classes and --layers")
+    return layers
 
 
-def _show(shares: list[GemmShare], levels: list[Bandwidth]) -> None:
-    size = shares[0].size
-    gemm = output.new_table(
-        "<isa", "threads", "<dtype", "FMA peak", f"GEMM {size}^3", "quartiles", "of peak", "best of best",
-        title="GFLOP/s: fused multiply-adds in registers and GEMM, taking turns; medians",
-    )  # fmt: skip
-    for row in shares:
-        gemm.add_row(
-            row.isa,
-            str(row.threads),
-            row.dtype,
-            f"{row.peak_gflops_median:.1f}",
-            f"{row.gemm_gflops_median:.1f}" + "?" * row.noisy,
-            f"{row.gemm_gflops_first_quartile:.1f}..{row.gemm_gflops_third_quartile:.1f}",
-            f"{row.share_of_peak:.1%}",
-            f"{row.gemm_gflops_best / row.peak_gflops_best:.1%}",
-        )
-    memory = output.new_table(
-        "<level", "threads", "per thread", "read", "write", "copy", title="GB/s; copy counts bytes read and written"
-    )
-    for level in levels:
-        memory.add_row(
-            level.level,
-            str(level.threads),
-            output.bytes_text(level.bytes_per_thread),
-            *(f"{rate:.1f}" for rate in (level.read_gb_per_s, level.write_gb_per_s, level.copy_gb_per_s)),
-        )
-    output.show(gemm, memory)
+def _engines(options: argparse.Namespace) -> tuple[dict[str, Engine], dict[str, str]]:
+    """What takes part, and what does not because a module is missing."""
+    engines: dict[str, Engine] = {OWN: FastConv()}
+    for name in options.algorithms:
+        own = FastConv(name)
+        engines[own.name] = own
+    missing: dict[str, str] = {}
+    if options.engines is not None:
+        for part in options.engines:
+            if not any(part in _known_as(engine) for engine in PEERS.values()):
+                options.parser.error(f"argument --engines: expected parts of {', '.join(PEERS)}, got {part!r}")
+    for name, engine in PEERS.items() if options.peers or options.engines is not None else ():
+        if options.engines is not None and not any(part in _known_as(engine) for part in options.engines):
+            continue
+        if (module := engine.missing()) is not None:
+            missing[name] = module
+        else:
+            engines[name] = engine
+    return engines, missing
+
+
+def _known_as(engine: Engine) -> str:
+    return f"{engine.name} {engine.module} {type(engine).__module__}".lower()

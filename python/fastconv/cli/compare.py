@@ -5,11 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fastconv import _core
 from fastconv.arguments import as_layer
@@ -19,9 +16,7 @@ from fastconv.bench.layers import NamedLayer
 from fastconv.cli import compare_report as report
 from fastconv.cli import options as opt
 from fastconv.cli import output, plot
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from fastconv.cli.progress import progress
 
 _TENSORS = "the image", "the kernel"  # in messages
 _ALIASES = dict(zip(_TENSORS, ("size", "groups"), strict=True))  # the options behind them
@@ -114,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
         origin = output.provenance() | {"image": name, "image_pixels": list(photograph.size)}
         begin = time.monotonic()
         parts = []
-        with _progress(count) as (step, advance):
+        with progress(count, "layers") as (step, advance):
             for title, layers in families:
                 studies = []
                 for layer in layers:
@@ -175,24 +170,3 @@ def _layer(part: Extents, kernel: tuple[int, int], options: argparse.Namespace) 
     return NamedLayer(
         name, p.C, H, W, p.K, R, S, N=p.N, stride=(sh, sw), padding=pads, dilation=(dh, dw), groups=p.groups
     )
-
-
-@contextmanager
-def _progress(layers: int) -> Iterator[tuple[Callable[[str], None], Callable[[], None]]]:
-    """A bar on standard error, drawn between samples only: a thread that redraws would disturb what is timed."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    step_text = TextColumn("{task.description}")
-    columns = (BarColumn(30), MofNCompleteColumn(), TextColumn("layers"), TimeElapsedColumn(), step_text)
-    with Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as progress:
-        task = progress.add_task("", total=layers)
-        drawn = 0.0
-
-        def step(text: str) -> None:
-            nonlocal drawn
-            if time.monotonic() - drawn > 0.1:
-                progress.update(task, description=text, refresh=True)
-                drawn = time.monotonic()
-
-        yield step, lambda: progress.update(task, advance=1, refresh=True)

@@ -7,10 +7,12 @@ import datetime
 import importlib
 import io
 import json
+import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,6 +65,20 @@ def provenance() -> dict[str, Any]:
 def write_json(data: Mapping[str, Any]) -> None:
     """To standard output; refuses NaN, which is no JSON."""
     sys.stdout.write(json.dumps(data, indent=2, allow_nan=False) + "\n")
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Lose what compiled libraries write to standard output, so that JSON stays JSON; their errors are kept."""
+    sys.stdout.flush()
+    saved, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
 
 
 def write_csv(rows: Iterable[Mapping[str, Any]]) -> None:

@@ -1,0 +1,224 @@
+"""What ``fastconv bench`` shows and writes."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from fastconv.bench.measure import Timing
+from fastconv.bench.peak import Bandwidth
+from fastconv.bench.peers.contest import Entry, Outcome, Summary, summaries, summarise
+from fastconv.cli import output
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run.
+
+    Attributes:
+        origin: Machine, versions and options.
+        versions: Of the engines that took part.
+        missing: From an engine that did not to the module it lacks.
+    """
+
+    origin: dict[str, Any]
+    versions: dict[str, str]
+    missing: dict[str, str]
+    bandwidths: list[Bandwidth]
+    outcomes: list[Outcome]
+
+    @property
+    def summaries(self) -> list[Summary]:
+        return summaries(self.outcomes)
+
+    @property
+    def auto(self) -> Summary | None:
+        """How close "auto" came to the best algorithm, if they were timed one by one."""
+        return summarise("auto", {outcome.layer.name: outcome.auto_share for outcome in self.outcomes})
+
+
+_COLUMNS = ("<layer", "<algorithm", "ms", "<best peer", "ms", "ratio", "GFLOP/s", "of limit", "<by")
+
+
+def _cells(outcome: Outcome) -> list[str]:
+    own, best = outcome.own, outcome.best_peer
+    entry = outcome.entries["fastconv"]
+    mark = "?" * outcome.noisy
+    return [
+        outcome.layer.name,
+        entry.detail if own is not None else f"{entry.status}: {entry.reason}",
+        _milliseconds(own),
+        best[0] if best is not None else "-",
+        _milliseconds(best[1] if best is not None else None),
+        _number(outcome.ratio, ".2f") + mark,
+        _number(outcome.gflops, ".0f"),
+        _number(outcome.share_of_limit, ".0%"),
+        outcome.limit.level if outcome.limit.is_memory else "FMA",
+    ]
+
+
+def _milliseconds(timing: Timing | None) -> str:
+    return (
+        "-"
+        if timing is None
+        else f"{timing.median * 1e3:.4f}"
+        if timing.median < 1e-3
+        else f"{timing.median * 1e3:.3f}"
+    )
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _tables(record: Record) -> Iterator[tuple[str, tuple[str, ...], list[list[str]]]]:
+    """Title, columns and rows of each table; a column whose name begins with "<" is text."""
+    origin = record.origin
+    title = (
+        f"{origin['cpu']}, {origin['isa']}, threads: {origin['threads']}, {origin['dtype']}, {origin['layout']} in and "
+        "out; medians; ratio: best peer's time over fastconv's; ? is noisy"
+    )
+    yield title, _COLUMNS, [_cells(outcome) for outcome in record.outcomes]
+    if rows := [_summary_cells(summary) for summary in record.summaries]:
+        yield "ratios per class", ("<class", "layers", "geometric mean", "worst", "<worst layer"), rows
+    algorithms = [
+        [o.layer.name, best[0].removeprefix("fastconv "), _milliseconds(best[1]), _number(o.auto_share, ".3f")]
+        for o in record.outcomes
+        if (best := o.best_algorithm) is not None
+    ]
+    if algorithms and record.auto is not None:
+        algorithms.append(["geometric mean", "", "", f"{record.auto.geometric_mean:.3f}"])
+        yield "the best algorithm's time over that of auto", ("<layer", "<best algorithm", "ms", "ratio"), algorithms
+    yield "engines", ("<engine", "<version", "layers", "best", "CPUs", "<left out"), list(_engine_rows(record))
+    if ineligible := list(_notes(record)):
+        yield "failed, or not counted as a peer", ("<layer", "<engine", "ms", "<why"), ineligible
+
+
+def _summary_cells(summary: Summary) -> list[str]:
+    figures = [f"{summary.geometric_mean:.2f}", f"{summary.worst:.2f}"]
+    return [summary.group, str(summary.layers), *figures, summary.worst_layer]
+
+
+def _engine_rows(record: Record) -> Iterator[list[str]]:
+    for name, version in record.versions.items():
+        entries = [outcome.entries[name] for outcome in record.outcomes]
+        timings = [entry.timing for entry in entries if entry.timing is not None]
+        best = sum(outcome.best_peer is not None and outcome.best_peer[0] == name for outcome in record.outcomes)
+        cpus = f"{statistics.median(timing.cpu_seconds for timing in timings):.2f}" if timings else "-"
+        refused = sorted({str(entry.reason) for entry in entries if entry.status == "refused"})
+        yield [name, version, str(len(timings)), str(best), cpus, "; ".join(refused)]
+    for name, module in record.missing.items():
+        yield [name, "-", "0", "0", "-", f"{module} is not installed"]
+
+
+def _notes(record: Record) -> Iterator[list[str]]:
+    for outcome in record.outcomes:
+        for name, entry in outcome.entries.items():
+            if entry.status == "failed" or (entry.status == "measured" and entry.reason is not None):
+                yield [outcome.layer.name, name, _milliseconds(entry.timing), str(entry.reason)]
+
+
+def show(record: Record) -> None:
+    """Print the tables."""
+    tables: list[RenderableType] = []
+    for title, columns, rows in _tables(record):
+        table = output.new_table(*columns, title=title)
+        for row in rows:
+            table.add_row(*row)
+        tables += [table, ""]
+    output.show(*tables[:-1])
+
+
+def markdown(record: Record) -> str:
+    """The tables as Markdown."""
+    parts = []
+    for title, columns, rows in _tables(record):
+        rule = [":--" if column.startswith("<") else "--:" for column in columns]
+        lines = [[column.removeprefix("<") for column in columns], rule, *rows]
+        parts.append(f"{title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines))
+    return "\n".join(parts)
+
+
+def data(record: Record) -> dict[str, Any]:
+    """Everything, for JSON; seconds and microseconds are said in the names."""
+    return {
+        **record.origin,
+        "engines": record.versions,
+        "engines_missing": record.missing,
+        "bandwidth": [asdict(level) for level in record.bandwidths],
+        "layers": [_layer_data(outcome) for outcome in record.outcomes],
+        "classes": [asdict(summary) for summary in record.summaries],
+        "auto": None if record.auto is None else asdict(record.auto),
+    }
+
+
+def _layer_data(outcome: Outcome) -> dict[str, Any]:
+    return {
+        **asdict(outcome.layer),
+        **_figures(outcome),
+        "entries": [_entry_data(entry) for entry in outcome.entries.values()],
+    }
+
+
+def _figures(outcome: Outcome) -> dict[str, Any]:
+    best, algorithm = outcome.best_peer, outcome.best_algorithm
+    return {
+        "multiply_adds": outcome.layer.problem().multiply_adds,
+        "peak_gflop_per_s": outcome.peak_gflops,
+        "limit_us": outcome.limit.seconds * 1e6,
+        "limit_arithmetic_us": outcome.limit.arithmetic_seconds * 1e6,
+        "limit_memory_us": outcome.limit.memory_seconds * 1e6,
+        "limit_level": outcome.limit.level,
+        "fastconv_us": None if outcome.own is None else outcome.own.median * 1e6,
+        "fastconv_gflop_per_s": outcome.gflops,
+        "share_of_limit": outcome.share_of_limit,
+        "best_peer": None if best is None else best[0],
+        "best_peer_us": None if best is None else best[1].median * 1e6,
+        "ratio": outcome.ratio,
+        "best_algorithm": None if algorithm is None else algorithm[0],
+        "auto_share": outcome.auto_share,
+        "noisy": outcome.noisy,
+    }
+
+
+def _entry_data(entry: Entry) -> dict[str, Any]:
+    timing = entry.timing
+    first, third = (None, None) if timing is None else timing.quartiles
+    return {
+        "engine": entry.engine,
+        "status": entry.status,
+        "reason": entry.reason,
+        "eligible": entry.eligible,
+        "max_error_over_max": None if entry.error is None or entry.error != entry.error else entry.error,
+        "detail": entry.detail,
+        "time_median_us": None if timing is None else timing.median * 1e6,
+        "time_first_quartile_us": None if first is None else first * 1e6,
+        "time_third_quartile_us": None if third is None else third * 1e6,
+        "time_best_us": None if timing is None else timing.best * 1e6,
+        "samples": 0 if timing is None else len(timing.samples),
+        "calls_per_sample": 0 if timing is None else timing.calls,
+        "noisy": timing is not None and timing.noisy,
+        "cpu_seconds_per_second": None if timing is None else timing.cpu_seconds,
+    }
+
+
+def csv_rows(record: Record) -> list[dict[str, Any]]:
+    """A row per layer and engine."""
+    shared = {name: value for name, value in record.origin.items() if name not in ("argv", "seconds")}
+    return [
+        {
+            "layer": outcome.layer.name,
+            "class": outcome.layer.kind,
+            **_entry_data(entry),
+            "engine_version": record.versions[entry.engine],
+            **_figures(outcome),
+            **shared,
+        }
+        for outcome in record.outcomes
+        for entry in outcome.entries.values()
+    ]
