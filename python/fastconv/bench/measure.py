@@ -89,11 +89,11 @@ def measure(
         raise ValueError(f"rounds: got {rounds}, expected at least 1")
     limit = 3 * min_time if max_time is None else max_time
 
-    def sample(name: str, calls: int) -> float:
+    def sample(name: str, calls: int, *, warm: bool) -> float:
         function = callables[name]
         if before_sample is not None:
             before_sample()
-        if calls > 1 or before_sample is not None:
+        if warm:
             function()  # brings its data back into the caches, as it would find them between calls in a row
         cpu_start, start = cpu_clock(), clock()
         for _ in range(calls):
@@ -110,7 +110,7 @@ def measure(
     gc.disable()
     try:
         for name in callables:
-            first = sample(name, 1)
+            first = sample(name, 1, warm=False)
             samples[name], calls[name], turns[name] = [], 1, 0
             if first > limit:
                 samples[name].append(first)
@@ -118,7 +118,7 @@ def measure(
                     on_sample(name)
                 continue
             # The warm-up call pays for page faults and thread starts: short ones are asked a second time.
-            once = max(min(first, sample(name, 1)) if first < min_time / rounds else first, 1e-9)
+            once = max(min(first, sample(name, 1, warm=False)) if first < min_time / rounds else first, 1e-9)
             busy[name] = walls[name] = 0.0
             calls[name] = max(1, math.ceil(min_time / rounds / once))
             turns[name] = min(rounds, max(1, int(limit / (once * calls[name]))))
@@ -129,7 +129,8 @@ def measure(
             for name in order:
                 due = (turn + 1) * turns[name] // last_round > turn * turns[name] // last_round
                 if due:
-                    samples[name].append(sample(name, calls[name]))
+                    warm = calls[name] > 1 or before_sample is not None  # after a wait, caches and threads are cold
+                    samples[name].append(sample(name, calls[name], warm=warm))
                     if on_sample is not None:
                         on_sample(name)
     finally:

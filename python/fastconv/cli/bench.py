@@ -6,21 +6,27 @@ import argparse
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 
 from fastconv import _core
 from fastconv.bench.layers import KINDS, TABLES, NamedLayer
 from fastconv.bench.peak import bandwidths
 from fastconv.bench.peers import PEERS
-from fastconv.bench.peers.contest import OWN, Outcome, contest
+from fastconv.bench.peers.case import Case
+from fastconv.bench.peers.contest import contest
 from fastconv.bench.peers.engine import Engine
-from fastconv.bench.peers.own import FastConv
+from fastconv.bench.peers.outcome import Outcome
+from fastconv.bench.peers.own import OWN, FastConv
 from fastconv.bench.peers.probe import Probe
 from fastconv.cli import bench_peak, output
 from fastconv.cli import bench_report as report
 from fastconv.cli import options as opt
 from fastconv.cli.progress import progress
 from fastconv.threads import get_num_threads
+
+# Without a list: the dense matrix of a real layer does not fit into memory, and `reference` takes minutes.
+_FAST = tuple(name for name in _core.algorithms() if name not in ("dense", "reference"))
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -33,14 +39,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--peers", action="store_true", help="compare with the other engines that are installed")
     parser.add_argument("--engines", type=_names, metavar="LIST",
                         help="only these peers, by parts of their names: torch,openvino (implies --peers)")  # fmt: skip
-    parser.add_argument("--algorithms", nargs="?", type=_algorithms, const=_core.algorithms(), default=(),
-                        metavar="LIST", help="also fastconv's algorithms one by one: these, or all")  # fmt: skip
-    parser.add_argument("--set", dest="tables", type=_keys(TABLES), metavar="LIST",
+    parser.add_argument("--algorithms", nargs="?", type=_some_of(_core.algorithms()), const=_FAST, default=(),
+                        metavar="LIST", help="also fastconv's algorithms one by one: these, or all fast ones")  # fmt: skip
+    parser.add_argument("--set", dest="tables", type=_some_of(TABLES), metavar="LIST",
                         help=f"tables of layers: {', '.join(TABLES)} (default: all)")  # fmt: skip
-    parser.add_argument("--classes", type=_keys(KINDS), metavar="LIST",
+    parser.add_argument("--classes", type=_some_of(KINDS), metavar="LIST",
                         help=f"classes of layers: {', '.join(KINDS)} (default: all)")  # fmt: skip
     parser.add_argument("--layers", type=_pattern, metavar="REGEX", help="layers whose name matches")
     parser.add_argument("--layout", choices=("NCHW", "NHWC"), default="NCHW", help="of what goes in and comes out")
+    parser.add_argument("--bias", action="store_true", help="with a value per filter added")
     opt.add_machine(parser)
     parser.add_argument("--seconds", type=opt.seconds, default=0.15, metavar="S",
                         help="least time per engine and layer (default: %(default)s)")  # fmt: skip
@@ -60,11 +67,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip().lower() for part in text.split(","))
 
 
-def _algorithms(text: str) -> tuple[str, ...]:
-    return _keys(dict.fromkeys(_core.algorithms()))(text)
-
-
-def _keys(known: Mapping[str, object]) -> type[tuple[str, ...]]:
+def _some_of(known: Iterable[str]) -> Callable[[str], tuple[str, ...]]:
     def parse(text: str) -> tuple[str, ...]:
         names = tuple(text.split(","))
         for name in names:
@@ -72,7 +75,7 @@ def _keys(known: Mapping[str, object]) -> type[tuple[str, ...]]:
                 raise argparse.ArgumentTypeError(f"expected some of {', '.join(known)}, got {name!r}")
         return names
 
-    return parse  # type: ignore[return-value]
+    return parse
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -91,25 +94,23 @@ def run(options: argparse.Namespace) -> int:
         engines, missing = _engines(options)
         for engine in engines.values():
             engine.set_environment(threads)
-        origin = output.provenance() | {"layout": options.layout, "dtype": options.dtype, "seconds": options.seconds}
+        names = "layout", "dtype", "bias", "seconds", "repeats"
+        origin = output.provenance() | {name: getattr(options, name) for name in names}
         begin = time.monotonic()
         outcomes: list[Outcome] = []
-        probe = None if options.no_probe else Probe(engines, threads)
-        try:
-            with output.quiet_libraries(), progress(len(layers), "layers") as (step, advance):
-                step("memory bandwidth")
-                levels = bandwidths(threads)
-                for layer in layers:
-                    outcomes.append(
-                        contest(
-                            layer, engines, dtype=options.dtype, layout=options.layout, threads=threads, probe=probe,
-                            levels=levels, seconds=options.seconds, rounds=options.repeats, on_step=step,
-                        )
-                    )  # fmt: skip
-                    advance()
-        finally:
-            if probe is not None:
-                probe.close()
+        trial = nullcontext() if options.no_probe else Probe(engines, threads)
+        with trial as probe, output.quiet_libraries(), progress(len(layers), "layers") as (step, advance):
+            step("memory bandwidth")
+            levels = bandwidths(threads)
+            for layer in layers:
+                case = Case(layer, options.dtype, options.layout, threads, options.bias)
+                outcomes.append(
+                    contest(
+                        case, engines, probe=probe, levels=levels,
+                        seconds=options.seconds, rounds=options.repeats, on_step=step,
+                    )
+                )  # fmt: skip
+                advance()
         origin["run_seconds"] = round(time.monotonic() - begin, 1)
     versions = {name: engine.version for name, engine in engines.items()}
     record = report.Record(origin, versions, missing, levels, outcomes)

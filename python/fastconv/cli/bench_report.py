@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastconv.bench.measure import Timing
 from fastconv.bench.peak import Bandwidth
-from fastconv.bench.peers.contest import Entry, Outcome, Summary, summaries, summarise
+from fastconv.bench.peers.outcome import Entry, Outcome, Summary, auto_summary, summaries
+from fastconv.bench.peers.own import OWN
 from fastconv.cli import output
 
 if TYPE_CHECKING:
@@ -39,24 +40,25 @@ class Record:
     @property
     def auto(self) -> Summary | None:
         """How close "auto" came to the best algorithm, if they were timed one by one."""
-        return summarise("auto", {outcome.layer.name: outcome.auto_share for outcome in self.outcomes})
+        return auto_summary(self.outcomes)
 
 
-_COLUMNS = ("<layer", "<algorithm", "ms", "<best peer", "ms", "ratio", "GFLOP/s", "of limit", "<by")
+_COLUMNS = ("<layer", "<algorithm", "ms", "<best peer", "ms", "ratio", "of peak", "of limit", "<by")
+_SUMMARY_COLUMNS = ("<class", "layers", "mean", "worst", "<worst layer", "of peak", "of limit")
 
 
 def _cells(outcome: Outcome) -> list[str]:
     own, best = outcome.own, outcome.best_peer
-    entry = outcome.entries["fastconv"]
+    entry = outcome.entries[OWN]
     mark = "?" * outcome.noisy
     return [
-        outcome.layer.name,
+        outcome.case.layer.name,
         entry.detail if own is not None else f"{entry.status}: {entry.reason}",
         _milliseconds(own),
         best[0] if best is not None else "-",
         _milliseconds(best[1] if best is not None else None),
         _number(outcome.ratio, ".2f") + mark,
-        _number(outcome.gflops, ".0f"),
+        _number(outcome.share_of_peak, ".0%"),
         _number(outcome.share_of_limit, ".0%"),
         outcome.limit.level if outcome.limit.is_memory else "FMA",
     ]
@@ -85,23 +87,30 @@ def _tables(record: Record) -> Iterator[tuple[str, tuple[str, ...], list[list[st
     )
     yield title, _COLUMNS, [_cells(outcome) for outcome in record.outcomes]
     if rows := [_summary_cells(summary) for summary in record.summaries]:
-        yield "ratios per class", ("<class", "layers", "geometric mean", "worst", "<worst layer"), rows
+        yield "ratios per class of layers; means are geometric", _SUMMARY_COLUMNS, rows
     algorithms = [
-        [o.layer.name, best[0].removeprefix("fastconv "), _milliseconds(best[1]), _number(o.auto_share, ".3f")]
+        [o.case.layer.name, best[0].removeprefix(f"{OWN} "), _milliseconds(best[1]), _number(o.auto_share, ".3f")]
         for o in record.outcomes
         if (best := o.best_algorithm) is not None
     ]
     if algorithms and record.auto is not None:
         algorithms.append(["geometric mean", "", "", f"{record.auto.geometric_mean:.3f}"])
         yield "the best algorithm's time over that of auto", ("<layer", "<best algorithm", "ms", "ratio"), algorithms
-    yield "engines", ("<engine", "<version", "layers", "best", "CPUs", "<left out"), list(_engine_rows(record))
+    yield "engines", ("<engine", "<version", "layers", "fastest", "CPUs", "<left out"), list(_engine_rows(record))
     if ineligible := list(_notes(record)):
         yield "failed, or not counted as a peer", ("<layer", "<engine", "ms", "<why"), ineligible
 
 
 def _summary_cells(summary: Summary) -> list[str]:
-    figures = [f"{summary.geometric_mean:.2f}", f"{summary.worst:.2f}"]
-    return [summary.group, str(summary.layers), *figures, summary.worst_layer]
+    return [
+        summary.group,
+        f"{summary.layers}" + f" ({summary.noisy}?)" * (summary.noisy > 0),
+        f"{summary.geometric_mean:.2f}",
+        f"{summary.worst:.2f}",
+        summary.worst_layer,
+        f"{summary.share_of_peak:.0%}",
+        f"{summary.share_of_limit:.0%}",
+    ]
 
 
 def _engine_rows(record: Record) -> Iterator[list[str]]:
@@ -110,8 +119,9 @@ def _engine_rows(record: Record) -> Iterator[list[str]]:
         timings = [entry.timing for entry in entries if entry.timing is not None]
         best = sum(outcome.best_peer is not None and outcome.best_peer[0] == name for outcome in record.outcomes)
         cpus = f"{statistics.median(timing.cpu_seconds for timing in timings):.2f}" if timings else "-"
-        refused = sorted({str(entry.reason) for entry in entries if entry.status == "refused"})
-        yield [name, version, str(len(timings)), str(best), cpus, "; ".join(refused)]
+        refused = [entry.reason for entry in entries if entry.status == "refused"]
+        why = str(refused[0]) if len(set(refused)) == 1 else f"takes {len(entries) - len(refused)} of {len(entries)}"
+        yield [name, version, str(len(timings)), str(best), cpus, why if refused else ""]
     for name, module in record.missing.items():
         yield [name, "-", "0", "0", "-", f"{module} is not installed"]
 
@@ -120,7 +130,7 @@ def _notes(record: Record) -> Iterator[list[str]]:
     for outcome in record.outcomes:
         for name, entry in outcome.entries.items():
             if entry.status == "failed" or (entry.status == "measured" and entry.reason is not None):
-                yield [outcome.layer.name, name, _milliseconds(entry.timing), str(entry.reason)]
+                yield [outcome.case.layer.name, name, _milliseconds(entry.timing), str(entry.reason)]
 
 
 def show(record: Record) -> None:
@@ -159,7 +169,7 @@ def data(record: Record) -> dict[str, Any]:
 
 def _layer_data(outcome: Outcome) -> dict[str, Any]:
     return {
-        **asdict(outcome.layer),
+        **asdict(outcome.case.layer),
         **_figures(outcome),
         "entries": [_entry_data(entry) for entry in outcome.entries.values()],
     }
@@ -168,7 +178,7 @@ def _layer_data(outcome: Outcome) -> dict[str, Any]:
 def _figures(outcome: Outcome) -> dict[str, Any]:
     best, algorithm = outcome.best_peer, outcome.best_algorithm
     return {
-        "multiply_adds": outcome.layer.problem().multiply_adds,
+        "multiply_adds": outcome.case.layer.problem().multiply_adds,
         "peak_gflop_per_s": outcome.peak_gflops,
         "limit_us": outcome.limit.seconds * 1e6,
         "limit_arithmetic_us": outcome.limit.arithmetic_seconds * 1e6,
@@ -176,6 +186,7 @@ def _figures(outcome: Outcome) -> dict[str, Any]:
         "limit_level": outcome.limit.level,
         "fastconv_us": None if outcome.own is None else outcome.own.median * 1e6,
         "fastconv_gflop_per_s": outcome.gflops,
+        "share_of_peak": outcome.share_of_peak,
         "share_of_limit": outcome.share_of_limit,
         "best_peer": None if best is None else best[0],
         "best_peer_us": None if best is None else best[1].median * 1e6,
@@ -212,8 +223,8 @@ def csv_rows(record: Record) -> list[dict[str, Any]]:
     shared = {name: value for name, value in record.origin.items() if name not in ("argv", "seconds")}
     return [
         {
-            "layer": outcome.layer.name,
-            "class": outcome.layer.kind,
+            "layer": outcome.case.layer.name,
+            "class": outcome.case.layer.kind,
             **_entry_data(entry),
             "engine_version": record.versions[entry.engine],
             **_figures(outcome),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastconv.bench.peers import jax, mnn, ncnn, opencv, openvino, ort, pytorch, scipy
+from fastconv.bench.peers import jax, litert, mnn, ncnn, opencv, openvino, ort, pytorch, scipy
 from fastconv.bench.peers.engine import Engine
 
 # To add an engine, add a line.
@@ -19,6 +19,7 @@ PEERS: dict[str, Engine] = {
         mnn.Mnn(),
         opencv.OpenCv(),
         jax.Jax(),
+        litert.LiteRt(),
         scipy.Fft(),
         scipy.FftConvolve(),
         scipy.OaConvolve(),

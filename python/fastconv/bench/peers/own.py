@@ -10,6 +10,9 @@ from fastconv.conv import Conv2d
 from fastconv.dispatch import choose
 from fastconv.threads import set_num_threads
 
+OWN = "fastconv"
+"""The engine all others are compared with; its algorithms one by one are called "fastconv NAME"."""
+
 
 class FastConv(Engine):
     """`Conv2d`, its weights packed, writing to the same output array each time.
@@ -24,7 +27,7 @@ class FastConv(Engine):
 
     def __init__(self, algorithm: str = "auto") -> None:
         self.algorithm = algorithm
-        self.name = "fastconv" if algorithm == "auto" else f"fastconv {algorithm}"
+        self.name = OWN if algorithm == "auto" else f"{OWN} {algorithm}"
 
     @property
     def version(self) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from types import TracebackType
 
-from fastconv.bench.layers import NamedLayer
-from fastconv.bench.peers.engine import Engine, describe, in_layout
+from fastconv.bench.peers.case import Case
+from fastconv.bench.peers.engine import Engine, describe
 
 
 class Probe:
@@ -20,7 +20,7 @@ class Probe:
 
     Args:
         engines: By name; picklable.
-        threads: As in :meth:`Engine.prepare`.
+        threads: Of every case; some packages read their number once.
         timeout: Seconds until a call is taken for one that never ends.
     """
 
@@ -38,12 +38,12 @@ class Probe:
         self._process.start()
         theirs.close()
 
-    def failure(self, name: str, layer: NamedLayer, dtype: str, layout: str) -> str | None:
-        """Call an engine on a layer, twice.
+    def failure(self, name: str, case: Case) -> str | None:
+        """Prepare an engine for a layer and call it, in the other process.
 
         Args:
             name: Of the engine.
-            layer, dtype, layout: What to prepare it for.
+            case: What to prepare it for.
         Returns:
             How it failed: the exception, or the signal that ended the process. None if it did not.
         """
@@ -52,7 +52,7 @@ class Probe:
         connection = self._connection
         assert connection is not None
         try:
-            connection.send((name, layer, dtype, layout))
+            connection.send((name, case))
             if not connection.poll(self._timeout):
                 self.close()
                 return f"no answer within {self._timeout:g} s"
@@ -88,18 +88,15 @@ def _serve(connection: Connection, engines: Mapping[str, Engine], threads: int) 
         engine.set_environment(threads)
     while True:
         try:
-            name, layer, dtype, layout = connection.recv()
+            name, case = connection.recv()
         except (EOFError, OSError):
             return
-        connection.send(_try(engines[name], layer, dtype, layout, threads))
+        connection.send(_try(engines[name], case))
 
 
-def _try(engine: Engine, layer: NamedLayer, dtype: str, layout: str, threads: int) -> str | None:
+def _try(engine: Engine, case: Case) -> str | None:
     try:
-        x = in_layout(layer.random_input(dtype), layout)
-        call = engine.prepare(layer, layer.random_weight(dtype), None, threads, layout)
-        call(x)
-        call(x)
+        case.prepare(engine)(case.images)
     except Exception as error:  # whatever an engine throws is its failure, and a row in the table
         return describe(error)
     return None
