@@ -40,7 +40,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--engines", type=_names, metavar="LIST",
                         help="only these peers, by parts of their names: torch,openvino (implies --peers)")  # fmt: skip
     parser.add_argument("--algorithms", nargs="?", type=_some_of(_core.algorithms()), const=_FAST, default=(),
-                        metavar="LIST", help="also fastconv's algorithms one by one: these, or all fast ones")  # fmt: skip
+                        metavar="LIST",
+                        help="also each algorithm by itself (default: all but dense and reference)")  # fmt: skip
     parser.add_argument("--set", dest="tables", type=_some_of(TABLES), metavar="LIST",
                         help=f"tables of layers: {', '.join(TABLES)} (default: all)")  # fmt: skip
     parser.add_argument("--classes", type=_some_of(KINDS), metavar="LIST",
@@ -91,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
     layers = _layers(options)
     with opt.machine(options):
         threads = get_num_threads()
-        engines, missing = _engines(options)
+        engines, missing = choose_engines(options)
         for engine in engines.values():
             engine.set_environment(threads)
         names = "layout", "dtype", "bias", "seconds", "repeats"
@@ -138,8 +139,8 @@ def _layers(options: argparse.Namespace) -> list[NamedLayer]:
     return layers
 
 
-def _engines(options: argparse.Namespace) -> tuple[dict[str, Engine], dict[str, str]]:
-    """What takes part, and what does not because a module is missing."""
+def choose_engines(options: argparse.Namespace) -> tuple[dict[str, Engine], dict[str, str]]:
+    """Engines that take part by name, fastconv first; and from those that do not to the module they lack."""
     engines: dict[str, Engine] = {OWN: FastConv()}
     for name in options.algorithms:
         own = FastConv(name)
