@@ -72,7 +72,7 @@ py::array call_plan(const Plan& plan, const py::array& x, const py::object& out)
   require_apart(y, x, "x");
   const void* from = x.data();
   void* to = y.mutable_data();
-  run_released([&] { return plan.run(from, to); });
+  run_released(plan.is_brief(), [&] { return plan.run(from, to); });
   return y;
 }
 
@@ -84,18 +84,15 @@ py::array call_once(const ConvProblem& p, const std::string& name, const py::obj
   require_apart(y, x, "x");
   require_apart(y, weight, "weight");
   require_apart(y, bias, "bias");
-  return run_unprepared(p, algorithm_named(name), activation_of(activation), x.data(), weight.data(),
-                        data_or_null(bias), y);
+  const Algorithm& algorithm = algorithm_named(name);
+  const Activation spec = activation_of(activation);
+  const void *from = x.data(), *w = weight.data(), *b = data_or_null(bias);
+  void* to = y.mutable_data();
+  run_released(is_brief(algorithm, p, false), [&] { return run_once(p, algorithm, spec, from, w, b, to); });
+  return y;
 }
 
 }  // namespace
-
-py::array run_unprepared(const ConvProblem& p, const Algorithm& algorithm, const Activation& activation, const void* x,
-                         const void* weight, const void* bias, py::array y) {
-  void* to = y.mutable_data();
-  run_released([&] { return run_once(p, algorithm, activation, x, weight, bias, to); });
-  return y;
-}
 
 void bind_plan(py::module_& module) {
   py::class_<Plan>(module, "Plan", py::is_final())

@@ -17,8 +17,4 @@ py::array output_or_new(const ConvProblem& problem, const py::object& out);
 bool overlap(const py::array& array, py::handle other);
 void require_apart(const py::array& y, py::handle other, const char* name);  // ValueError if they do
 
-// Pointers are to arrays that were checked; y is returned, filled.
-py::array run_unprepared(const ConvProblem& problem, const Algorithm& algorithm, const Activation& activation,
-                         const void* x, const void* weight, const void* bias, py::array y);
-
 }  // namespace fastconv::python

@@ -3,13 +3,14 @@
 // The Python layer checks a call's arguments, decides on an algorithm and hands both to `remember`. From then on
 // `conv2d` makes the same key from the same arguments and runs. Whatever makes no key (an array that is not plain, a
 // list, NHWC, an `out` that overlaps an input) returns NotImplemented, and the Python layer does it the long way.
+#include <algorithm>
 #include <cstring>
-#include <new>
 #include <unordered_map>
 
 #include "call.hpp"
 #include "fastconv/isa.hpp"
 #include "fastconv/threads.hpp"
+#include "run_released.hpp"
 
 namespace fastconv::python {
 
@@ -58,18 +59,12 @@ class Key {
     return false;
   }
 
-  // dtype and shape of a plain array (C order, aligned, native float32 or float64, not a subclass of ndarray).
+  // dtype and shape of a plain array.
   bool add_array(PyObject* object) {
-    auto& api = py::detail::npy_api::get();
-    if (Py_TYPE(object) != api.PyArray_Type_) return false;
-    const auto* array = py::detail::array_proxy(object);
-    constexpr int plain = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-    const auto* descr = py::detail::array_descriptor_proxy(array->descr);
-    const bool native = descr->byteorder == '=' || descr->byteorder == '|';
-    const int type = descr->type_num;
-    if ((array->flags & plain) != plain || !native || (type != npy_float && type != npy_double)) return false;
-    bool ok = add(type) && add(array->nd);
-    for (int axis = 0; ok && axis < array->nd; ++axis) ok = add(array->dimensions[axis]);
+    PlainArray array;
+    if (!array.read(object)) return false;
+    bool ok = add(std::int64_t(array.dtype)) && add(array.nd);
+    for (int axis = 0; ok && axis < array.nd; ++axis) ok = add(array.sizes[axis]);
     return ok;
   }
 
@@ -79,7 +74,6 @@ class Key {
   std::size_t hash() const { return hash_; }
 
  private:
-  static constexpr int npy_float = 11, npy_double = 12;
   static constexpr int capacity = 56;  // the longest call, every argument a nested tuple, takes fewer
   std::int64_t values_[capacity];
   int size_ = 0;
@@ -94,6 +88,7 @@ struct Remembered {
   ConvProblem problem;
   const Algorithm* algorithm;
   Activation activation;
+  bool brief;
 };
 
 constexpr std::size_t most_remembered = 1024;
@@ -130,19 +125,16 @@ bool make_key(PyObject* const* args, Key& key) {
   return ok && key.add_object(args[limit]) && key.add(num_threads()) && key.add(std::int64_t(active_isa()));
 }
 
-// `out` as it can be used at once: plain, writable, of the output's dtype and shape, apart from the inputs.
-bool usable(const py::array& array, PyObject* const* args, const Remembered& call) {
-  const ConvProblem& p = call.problem;
-  const Extent shape[] = {p.N, p.K, p.P(), p.Q()};
-  const py::ssize_t nd = py::detail::array_proxy(args[input])->nd;
-  DType dtype{};
-  if (Py_TYPE(array.ptr()) != py::detail::npy_api::get().PyArray_Type_ || !is_plain(array) || !array.writeable() ||
-      !dtype_of_array(array, dtype) || dtype != p.dtype || array.ndim() != nd)
-    return false;
-  for (py::ssize_t axis = 0; axis < nd; ++axis)
-    if (array.shape(axis) != shape[axis + 4 - nd]) return false;
-  return !overlap(array, args[input]) && !overlap(array, args[weight]) && !overlap(array, args[bias]);
-}
+// The call's arrays; those of None have no memory.
+struct Arrays {
+  PlainArray x{}, w{}, b{}, y{};
+
+  // False if `out` cannot be used at once: plain, writable, of the output's dtype and shape, apart from the inputs.
+  bool read_out(PyObject* out, const py::ssize_t* sizes) {
+    return y.read(out) && y.writable && y.dtype == x.dtype && y.nd == x.nd &&
+           std::equal(sizes, sizes + y.nd, y.sizes) && !overlap(y, x) && !overlap(y, w) && !(b.data && overlap(y, b));
+  }
+};
 
 PyObject* conv2d(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
   if (nargs != count) {
@@ -150,36 +142,31 @@ PyObject* conv2d(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
     return nullptr;
   }
   Key key;
-  if (!make_key(args, key)) Py_RETURN_NOTIMPLEMENTED;
+  if (!make_key(args, key)) return Py_NewRef(Py_NotImplemented);
   const auto found = memory().find(key);
-  if (found == memory().end()) Py_RETURN_NOTIMPLEMENTED;
+  if (found == memory().end()) return Py_NewRef(Py_NotImplemented);
   const Remembered call = found->second;
   const ConvProblem& p = call.problem;
-  try {
-    py::array y;
+  return or_raise([&]() -> PyObject* {
+    Arrays arrays;
+    arrays.x.read(args[input]);
+    arrays.w.read(args[weight]);
+    if (args[bias] != Py_None) arrays.b.read(args[bias]);
+    const py::ssize_t sizes[] = {p.N, p.K, p.P(), p.Q()};
+    const py::ssize_t* const shape = sizes + 4 - arrays.x.nd;
+    py::object y;
     if (args[out] == Py_None) {
-      y = py::detail::array_proxy(args[input])->nd == 3 ? py::array(numpy_dtype(p.dtype), {p.K, p.P(), p.Q()})
-                                                        : py::array(numpy_dtype(p.dtype), {p.N, p.K, p.P(), p.Q()});
+      y = new_array(p.dtype, arrays.x.nd, shape);
+      arrays.y.read(y.ptr());
     } else {
-      if (!PyObject_TypeCheck(args[out], py::detail::npy_api::get().PyArray_Type_)) Py_RETURN_NOTIMPLEMENTED;
-      y = py::reinterpret_borrow<py::array>(args[out]);
-      if (!usable(y, args, call)) Py_RETURN_NOTIMPLEMENTED;
+      if (!arrays.read_out(args[out], shape)) return Py_NewRef(Py_NotImplemented);
+      y = py::reinterpret_borrow<py::object>(args[out]);
     }
-    const auto data = [](PyObject* array) -> const void* {
-      return array == Py_None ? nullptr : py::detail::array_proxy(array)->data;
-    };
-    return run_unprepared(p, *call.algorithm, call.activation, data(args[input]), data(args[weight]), data(args[bias]),
-                          std::move(y))
-        .release()
-        .ptr();
-  } catch (py::error_already_set& error) {
-    error.restore();
-  } catch (const std::bad_alloc&) {
-    PyErr_NoMemory();
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_ValueError, error.what());
-  }
-  return nullptr;
+    run_released(call.brief, [&] {
+      return run_once(p, *call.algorithm, call.activation, arrays.x.data, arrays.w.data, arrays.b.data, arrays.y.data);
+    });
+    return y.release().ptr();
+  });
 }
 
 void remember(const ConvProblem& problem, const std::string& chosen, const py::object& spec, const py::args& rest) {
@@ -194,7 +181,9 @@ void remember(const ConvProblem& problem, const std::string& chosen, const py::o
   Key key;
   if (!make_key(args, key)) return;
   if (memory().size() >= most_remembered) memory().clear();
-  memory().insert_or_assign(key, Remembered{problem, &algorithm_named(chosen), activation_of(spec)});
+  const Algorithm& algorithm_ = algorithm_named(chosen);
+  memory().insert_or_assign(
+      key, Remembered{problem, &algorithm_, activation_of(spec), is_brief(algorithm_, problem, false)});
 }
 
 PyMethodDef conv2d_method = {"conv2d", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&conv2d)),

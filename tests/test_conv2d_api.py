@@ -493,8 +493,7 @@ def test_an_operator_runs_many_shapes():
         for shape in shapes:
             x = normal(*shape)
             assert_close(op(x), truth(x, w3, pads=((1, 1), (1, 1))))
-    info = op._prepare.cache_info()
-    assert info.currsize == info.maxsize == PLANS_KEPT
+    assert op._plans() == PLANS_KEPT
 
 
 def test_operators_are_freed_at_once():
@@ -584,3 +583,33 @@ def test_a_tiny_call_costs_little_more_than_the_kernel():
             break
     assert with_call - once < 5e-6
     assert with_op - bare < 2e-6
+
+
+def test_all_calls_of_an_operator_end_at_the_same_result():
+    """Those that a kept plan takes at once and those that go through the checks: the same values, errors in words."""
+    op = Conv2d(w3, padding=1)
+    expected = truth(x8, w3, pads=((1, 1), (1, 1)))
+    y, y1 = np.empty(expected.shape, np.float32), np.empty(expected.shape[1:], np.float32)
+    for _ in range(2):
+        for result in (op(x8), op(x=x8), op(x8, out=y), op(x8, y), op(x=x8, out=y), op(out=y, x=x8), op(x8, None)):
+            assert_close(result, expected)
+        assert op(x8, out=y) is y
+        assert_close(op(x8[0]), expected[0])
+        assert op(x8[0], out=y1) is y1
+        assert_close(op(np.asfortranarray(x8)), expected)
+        assert_close(op(x8, out=y[:, :, ::-1]), expected)
+        for wrong in (y[:1], y1):
+            with pytest.raises(ValueError, match=r"^out: expected shape"):
+                op(x8, out=wrong)
+    frozen = y.copy()
+    frozen.flags.writeable = False
+    for out, error, message in (
+        (frozen, ValueError, "^out: expected a writable array"),
+        (y.astype(np.float64), TypeError, "^out: expected float32"),
+        ([], TypeError, "^out: expected a NumPy array"),
+    ):
+        with pytest.raises(error, match=message):
+            op(x8, out=out)
+    for args, kwargs in (((), {}), ((), {"out": y}), ((x8, y, y), {}), ((x8,), {"x": x8}), ((x8,), {"y": y})):
+        with pytest.raises(TypeError, match="argument"):
+            op(*args, **kwargs)

@@ -71,8 +71,10 @@ std::size_t workspace_of(const Algorithm& algorithm, const ConvProblem& problem,
 // A problem this small is done before a second thread has woken (tens of microseconds).
 constexpr Extent inline_multiply_adds = 256 * 1024;
 
+bool is_inline(const ConvProblem& problem) { return problem.multiply_adds() <= inline_multiply_adds; }
+
 Resources resources_for(const ConvProblem& problem, const Kernels& kernels) {
-  return {&kernels, problem.multiply_adds() <= inline_multiply_adds ? 1 : num_threads()};
+  return {&kernels, is_inline(problem) ? 1 : num_threads()};
 }
 
 void check(const ConvProblem& problem, const Algorithm& algorithm) {
@@ -89,6 +91,7 @@ struct Plan::State {
   const Algorithm* algorithm;
   const Kernels* kernels;
   Activation activation;
+  bool brief;
   AlignedBuffer packed, bias;
 };
 
@@ -96,7 +99,8 @@ Plan::Plan(const ConvProblem& problem, const Algorithm& algorithm, const void* w
            const Activation& activation) {
   check(problem, algorithm);
   const Kernels& kernels = active_kernels();
-  state_ = std::make_unique<State>(State{problem, &algorithm, &kernels, activation, {}, {}});
+  state_ = std::make_unique<State>(
+      State{problem, &algorithm, &kernels, activation, fastconv::is_brief(algorithm, problem, true), {}, {}});
   const ConvProblem seen = as_seen(algorithm, problem);
   state_->packed = AlignedBuffer(algorithm.packed_bytes(seen, kernels));
   pack(algorithm, seen, kernels, weight, state_->packed.data());
@@ -117,6 +121,7 @@ bool Plan::run(const void* input, void* output) const {
                        workspace.data());
 }
 
+bool Plan::is_brief() const { return state_->brief; }
 const ConvProblem& Plan::problem() const { return state_->problem; }
 const Algorithm& Plan::algorithm() const { return *state_->algorithm; }
 const char* Plan::isa() const { return state_->kernels->isa; }
@@ -151,6 +156,10 @@ double cost(const Algorithm& algorithm, const ConvProblem& problem, bool prepare
       algorithm.cost(as_seen(algorithm, problem), active_kernels()) + layout_cost(algorithm, problem);
   // Packing reads the weights and writes the packed ones, scattered: about 4 GB/s.
   return prepared ? microseconds : microseconds + double(packed_bytes(algorithm, problem)) * 1e-3 / 4;
+}
+
+bool is_brief(const Algorithm& algorithm, const ConvProblem& problem, bool prepared) {
+  return is_inline(problem) && cost(algorithm, problem, prepared) <= 10;
 }
 
 std::string variant(const Algorithm& algorithm, const ConvProblem& problem) {

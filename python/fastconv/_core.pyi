@@ -125,6 +125,21 @@ class Plan:
     def workspace_bytes(self) -> int:
         """Scratch memory of one call with the present number of threads."""
 
+class Operator:
+    """The call of an operator, and the plans it keeps by shapes of inputs.
+
+    A subclass has a method ``_checked_call(x, out=None)`` for all calls that no kept plan takes as they are.
+    """
+
+    def __call__(self, x: npt.ArrayLike, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]: ...
+    def _keep(
+        self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], plan: Plan, direct: bool, most: int, /
+    ) -> None:
+        """From now on, arrays of this shape go to the plan; as they are if `direct`. The `most` used last are kept."""
+    def _kept(self, input_shape: tuple[int, ...], /) -> Plan | None: ...
+    def _plans(self) -> int:
+        """How many there are."""
+
 # --- the registry -------------------------------------------------------------------------------------------
 def algorithms() -> tuple[str, ...]: ...
 def summary(algorithm: str) -> str: ...

@@ -7,7 +7,6 @@ comes to the checks and conversions below; a call that raises does so there, bef
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -143,19 +142,21 @@ class _Recipe(NamedTuple):
     def layer(self, input_shape: object, name: str) -> Layer:
         return fit(input_shape, self.weight.shape, self.geometry, self.layout, self.weight.dtype.name, (name, "weight"))
 
-    def prepare(self, input_shape: Shape) -> tuple[_core.Plan, Layer]:
-        layer = self.layer(input_shape, "x")
+    def plan(self, layer: Layer) -> _core.Plan:
         limit = self.workspace_limit
         chosen = dispatch.resolve(self.algorithm, layer.problem, prepared=True, workspace_limit=limit).algorithm
-        plan = _core.Plan(layer.problem, chosen, self.weight, self.bias, as_activation(self.activation))
-        return plan, layer
+        return _core.Plan(layer.problem, chosen, self.weight, self.bias, as_activation(self.activation))
 
 
-class Conv2d:
+class Conv2d(_core.Operator):
     """A convolution with weights of its own, packed once per shape of input: ``op(x)``, ``op(x, out=y)``.
 
     Arguments are those of :func:`conv2d`, except that `workspace_limit` does not count packed weights, which belong to
     the operator. The weights are copied: changing the array afterwards changes nothing.
+
+    A call takes `x`, of the weights' dtype, and returns `out` or a new array, shapes as in :func:`conv2d`; it raises
+    what :func:`conv2d` raises. An `x` that is not C-contiguous, aligned and of native byte order is copied, and so is
+    NHWC. `out` must have the result's exact shape and dtype and share no memory with `x`.
 
     A plan is made when a shape is first seen, and kept for the 16 shapes used last; it runs the instruction set that
     was in use when it was made. Operators can be called from many threads at once, and be pickled.
@@ -209,33 +210,17 @@ class Conv2d:
 
     def _set(self, recipe: _Recipe) -> None:
         self._recipe = recipe
-        # Bound to the recipe, not to self: a cycle would keep the packed weights until the garbage collector comes by.
-        self._prepare = lru_cache(PLANS_KEPT)(recipe.prepare)
-        self._is_direct = recipe.layout == "NCHW"
 
-    def __call__(self, x: npt.ArrayLike, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
-        """Convolve `x`.
+    def _prepare(self, input_shape: Shape) -> tuple[_core.Plan, Layer]:
+        layer = self._recipe.layer(input_shape, "x")
+        plan = self._kept(input_shape)
+        if plan is None:
+            plan = self._recipe.plan(layer)
+            self._keep(input_shape, layer.output_shape, plan, layer.layout == "NCHW", PLANS_KEPT)
+        return plan, layer
 
-        Args:
-            x: Images, shape (N, C, H, W) or (C, H, W), or with ``layout="NHWC"`` (N, H, W, C) or (H, W, C), of the
-                weights' dtype. Copied if it is not C-contiguous, aligned and of native byte order, or if it is NHWC.
-            out: Array for the result, of its exact shape and dtype, sharing no memory with `x`.
-        Returns:
-            `out`, or a new array; shapes as in :func:`conv2d`.
-        Raises:
-            ValueError: Shapes disagree, or the operator's algorithm rejects the problem, or its limit is too small.
-            TypeError: An argument of another type or dtype.
-            MemoryError: There is no memory for the result or the workspace.
-            KeyboardInterrupt: Ctrl-C during the call, in the main thread.
-        """
-        if self._is_direct:
-            try:
-                return self._prepare(x.shape)[0](x, out)  # type: ignore[union-attr, arg-type]
-            except (AttributeError, TypeError, ValueError):
-                pass  # what the plan does not take as it is, or what is wrong: the checks below say which
-        return self._checked_call(x, out)
-
-    def _checked_call(self, x: object, out: object) -> Array:
+    def _checked_call(self, x: object, out: object = None) -> Array:
+        """What a call does if no plan takes its arguments as they are."""
         dtype = self._recipe.weight.dtype.name
         images = as_array(x, "x", dtype, "weight")
         plan, layer = self._prepare(images.shape)

@@ -24,6 +24,8 @@ class Plan {
   // `input` is NCHW and `output` NKPQ, or NHWC and NPQK; neither overlaps the other. False if interrupted: the output is then incomplete.
   bool run(const void* input, void* output) const;
 
+  bool is_brief() const;
+
   const ConvProblem& problem() const;
   const Algorithm& algorithm() const;
   const char* isa() const;
@@ -43,6 +45,8 @@ bool run_once(const ConvProblem& problem, const Algorithm& algorithm, const Acti
 std::size_t workspace_bytes(const Algorithm& algorithm, const ConvProblem& problem);
 std::size_t packed_bytes(const Algorithm& algorithm, const ConvProblem& problem);
 double cost(const Algorithm& algorithm, const ConvProblem& problem, bool prepared);
+// Done in about 10 us, by the calling thread alone: less than it takes to hand work, or a lock, to another thread.
+bool is_brief(const Algorithm& algorithm, const ConvProblem& problem, bool prepared);
 std::string variant(const Algorithm& algorithm, const ConvProblem& problem);
 
 }  // namespace fastconv
