@@ -5,7 +5,9 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <array>
 #include <new>
+#include <span>
 #include <string>
 
 #include "fastconv/problem.hpp"
@@ -104,8 +106,17 @@ inline py::dtype numpy_dtype(DType dtype) {
   return dtype == DType::float32 ? py::dtype::of<float>() : py::dtype::of<double>();
 }
 
+// Shapes of a whole batch, in the problem's layout.
+using Shape4 = std::array<Extent, 4>;
+inline Shape4 in_layout(Layout layout, Extent images, Extent channels, Extent rows, Extent columns) {
+  if (layout == Layout::nhwc) return {images, rows, columns, channels};
+  return {images, channels, rows, columns};
+}
+inline Shape4 input_shape(const ConvProblem& p) { return in_layout(p.layout, p.N, p.C, p.H, p.W); }
+inline Shape4 output_shape(const ConvProblem& p) { return in_layout(p.layout, p.N, p.K, p.P(), p.Q()); }
+
 // Throws unless `array` is exactly what the kernels read: `sizes` values per axis.
-inline void require(const py::array& array, const char* name, DType dtype, std::initializer_list<Extent> sizes) {
+inline void require(const py::array& array, const char* name, DType dtype, std::span<const Extent> sizes) {
   DType got{};
   if (!dtype_of_array(array, got) || got != dtype)
     throw py::type_error(std::string(name) + ": got dtype " + std::string(py::str(array.dtype())) + ", expected " +

@@ -27,11 +27,11 @@ py::array gemm(const py::array& a, const py::array& b, const py::object& out) {
   if (!dtype_of_array(a, dtype)) throw py::type_error("a: expected float32 or float64");
   if (a.ndim() != 2 || b.ndim() != 2) throw py::value_error("a, b: expected two axes each");
   const Extent M = a.shape(0), K = a.shape(1), N = b.shape(1);
-  require(a, "a", dtype, {M, K});
-  require(b, "b", dtype, {K, N});
+  require(a, "a", dtype, std::array{M, K});
+  require(b, "b", dtype, std::array{K, N});
   if (M == 0 || N == 0 || K == 0) throw py::value_error("a, b: expected no empty axis");
   py::array c = out.is_none() ? py::array(numpy_dtype(dtype), {M, N}) : out.cast<py::array>();
-  require(c, "out", dtype, {M, N});
+  require(c, "out", dtype, std::array{M, N});
   require_writable(c, "out");
   require_apart(c, a, "a");
   require_apart(c, b, "b");

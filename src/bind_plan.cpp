@@ -21,10 +21,10 @@ Activation activation_of(const py::object& spec) {
 }
 
 py::array output_or_new(const ConvProblem& p, const py::object& out) {
-  if (out.is_none()) return py::array(numpy_dtype(p.dtype), {p.N, p.K, p.P(), p.Q()});
+  if (out.is_none()) return py::array(numpy_dtype(p.dtype), output_shape(p));
   if (!py::isinstance<py::array>(out)) throw py::type_error("out: expected an array");
   auto array = py::reinterpret_borrow<py::array>(out);
-  require(array, "out", p.dtype, {p.N, p.K, p.P(), p.Q()});
+  require(array, "out", p.dtype, output_shape(p));
   require_writable(array, "out");
   return array;
 }
@@ -45,10 +45,10 @@ void require_apart(const py::array& y, py::handle other, const char* name) {
 namespace {
 
 void require_parameters(const ConvProblem& p, const py::array& weight, const py::object& bias) {
-  require(weight, "weight", p.dtype, {p.K, p.C_per_group(), p.R, p.S});
+  require(weight, "weight", p.dtype, std::array{p.K, p.C_per_group(), p.R, p.S});
   if (bias.is_none()) return;
   if (!py::isinstance<py::array>(bias)) throw py::type_error("bias: expected an array");
-  require(py::reinterpret_borrow<py::array>(bias), "bias", p.dtype, {p.K});
+  require(py::reinterpret_borrow<py::array>(bias), "bias", p.dtype, std::array{p.K});
 }
 
 const void* data_or_null(const py::object& array) {
@@ -67,7 +67,7 @@ Plan make_plan(const ConvProblem& problem, const std::string& name, const py::ar
 
 py::array call_plan(const Plan& plan, const py::array& x, const py::object& out) {
   const ConvProblem& p = plan.problem();
-  require(x, "x", p.dtype, {p.N, p.C, p.H, p.W});
+  require(x, "x", p.dtype, input_shape(p));
   py::array y = output_or_new(p, out);
   require_apart(y, x, "x");
   const void* from = x.data();
@@ -78,7 +78,7 @@ py::array call_plan(const Plan& plan, const py::array& x, const py::object& out)
 
 py::array call_once(const ConvProblem& p, const std::string& name, const py::object& activation, const py::array& x,
                     const py::array& weight, const py::object& bias, const py::object& out) {
-  require(x, "x", p.dtype, {p.N, p.C, p.H, p.W});
+  require(x, "x", p.dtype, input_shape(p));
   require_parameters(p, weight, bias);
   py::array y = output_or_new(p, out);
   require_apart(y, x, "x");

@@ -15,9 +15,16 @@ DType dtype_named(const std::string& name) {
   throw py::value_error("dtype: got '" + name + "', expected 'float32' or 'float64'");
 }
 
+Layout layout_named(const std::string& name) {
+  if (name == "NCHW") return Layout::nchw;
+  if (name == "NHWC") return Layout::nhwc;
+  throw py::value_error("layout: got '" + name + "', expected 'NCHW' or 'NHWC'");
+}
+const char* name_of(Layout layout) { return layout == Layout::nchw ? "NCHW" : "NHWC"; }
+
 py::tuple all_of(const ConvProblem& p) {
   return py::make_tuple(name_of(p.dtype), p.N, p.C, p.H, p.W, p.K, p.R, p.S, p.stride_h, p.stride_w, p.pad_top,
-                        p.pad_bottom, p.pad_left, p.pad_right, p.dilation_h, p.dilation_w, p.groups);
+                        p.pad_bottom, p.pad_left, p.pad_right, p.dilation_h, p.dilation_w, p.groups, name_of(p.layout));
 }
 
 }  // namespace
@@ -25,8 +32,9 @@ py::tuple all_of(const ConvProblem& p) {
 void bind_problem(py::module_& module) {
   const auto make = [](const std::string& dtype, Extent N, Extent C, Extent H, Extent W, Extent K, Extent R, Extent S,
                        Extent stride_h, Extent stride_w, Extent pad_top, Extent pad_bottom, Extent pad_left,
-                       Extent pad_right, Extent dilation_h, Extent dilation_w, Extent groups) {
-    const ConvProblem problem{dtype_named(dtype), Layout::nchw, N,        C,        H,       W,          K,
+                       Extent pad_right, Extent dilation_h, Extent dilation_w, Extent groups,
+                       const std::string& layout) {
+    const ConvProblem problem{dtype_named(dtype), layout_named(layout), N,        C,        H,       W,          K,
                               R,                  S,            stride_h, stride_w, pad_top, pad_bottom, pad_left,
                               pad_right,          dilation_h,   dilation_w, groups};
     const std::string reason = invalid(problem);
@@ -43,7 +51,7 @@ void bind_problem(py::module_& module) {
       .def(py::init(make), py::arg("dtype"), py::arg("N"), py::arg("C"), py::arg("H"), py::arg("W"), py::arg("K"),
            py::arg("R"), py::arg("S"), py::arg("stride_h") = 1, py::arg("stride_w") = 1, py::arg("pad_top") = 0,
            py::arg("pad_bottom") = 0, py::arg("pad_left") = 0, py::arg("pad_right") = 0, py::arg("dilation_h") = 1,
-           py::arg("dilation_w") = 1, py::arg("groups") = 1)
+           py::arg("dilation_w") = 1, py::arg("groups") = 1, py::arg("layout") = "NCHW")
       .def_property_readonly("dtype", [](const P& p) { return name_of(p.dtype); })
       .def_readonly("N", &P::N)
       .def_readonly("C", &P::C)
@@ -63,9 +71,10 @@ void bind_problem(py::module_& module) {
       .def_readonly("dilation_h", &P::dilation_h)
       .def_readonly("dilation_w", &P::dilation_w)
       .def_readonly("groups", &P::groups)
-      .def_property_readonly("input_shape", [](const P& p) { return py::make_tuple(p.N, p.C, p.H, p.W); })
+      .def_property_readonly("layout", [](const P& p) { return name_of(p.layout); })
+      .def_property_readonly("input_shape", [](const P& p) { return py::tuple(py::cast(input_shape(p))); })
       .def_property_readonly("weight_shape", [](const P& p) { return py::make_tuple(p.K, p.C_per_group(), p.R, p.S); })
-      .def_property_readonly("output_shape", [](const P& p) { return py::make_tuple(p.N, p.K, p.P(), p.Q()); })
+      .def_property_readonly("output_shape", [](const P& p) { return py::tuple(py::cast(output_shape(p))); })
       .def_property_readonly("multiply_adds", &P::multiply_adds)
       .def_property_readonly("input_bytes", [=](const P& p) { return bytes(p.input_size(), p); })
       .def_property_readonly("weight_bytes", [=](const P& p) { return bytes(p.weight_size(), p); })
@@ -77,7 +86,8 @@ void bind_problem(py::module_& module) {
                       [make](const py::tuple& t) {
                         const auto at = [&](std::size_t i) { return t[i].cast<Extent>(); };
                         return make(t[0].cast<std::string>(), at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8),
-                                    at(9), at(10), at(11), at(12), at(13), at(14), at(15), at(16));
+                                    at(9), at(10), at(11), at(12), at(13), at(14), at(15), at(16),
+                                    t[17].cast<std::string>());
                       }));
 }
 

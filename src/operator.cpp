@@ -43,7 +43,6 @@ struct Entry {
   Shape input, output;
   py::object owner;  // of the plan
   const Plan* plan;
-  bool direct;  // arrays go to the plan as they are
 };
 
 struct Operator {
@@ -82,7 +81,7 @@ PyObject* call_directly(PyObject* self, PyObject* x, PyObject* out) {
   PlainArray from, to;
   if (!from.read(x)) return nullptr;
   const Entry* entry = find(self, [&](const Entry& e) { return e.input.is_of(from); });
-  if (!entry || !entry->direct || entry->plan->problem().dtype != from.dtype) return nullptr;
+  if (!entry || entry->plan->problem().dtype != from.dtype) return nullptr;
 
   py::object y;
   if (out == Py_None) {
@@ -109,20 +108,19 @@ PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
   return checked ? PyObject_Call(checked.ptr(), args, kwargs) : nullptr;
 }
 
-// _keep(input_shape, output_shape, plan, direct, most)
+// _keep(input_shape, output_shape, plan, most)
 PyObject* keep(PyObject* self, PyObject* const* args, Py_ssize_t count) {
-  if (count != 5) {
-    PyErr_Format(PyExc_TypeError, "_keep: got %zd arguments, expected 5", count);
+  if (count != 4) {
+    PyErr_Format(PyExc_TypeError, "_keep: got %zd arguments, expected 4", count);
     return nullptr;
   }
   Entry fresh{};
   if (!fresh.input.read(args[0]) || !fresh.output.read(args[1])) return nullptr;
-  const std::size_t most = PyLong_AsSize_t(args[4]);
+  const std::size_t most = PyLong_AsSize_t(args[3]);
   if (PyErr_Occurred()) return nullptr;
   return or_raise([&]() -> PyObject* {
     fresh.owner = py::reinterpret_borrow<py::object>(args[2]);
     fresh.plan = &fresh.owner.cast<const Plan&>();
-    fresh.direct = args[3] == Py_True;
     auto*& entries = reinterpret_cast<Operator*>(self)->entries;
     if (!entries) entries = new std::vector<Entry>;
     std::erase_if(*entries, [&](const Entry& e) { return e.input == fresh.input; });

@@ -119,8 +119,6 @@ bool make_key(PyObject* const* args, Key& key) {
   bool ok = key.add_array(args[input]) && key.add_array(args[weight]) &&
             (args[bias] == Py_None ? key.add('N') : key.add_array(args[bias]));
   for (int i = stride; ok && i <= activation; ++i) ok = key.add_object(args[i]);
-  // The kernels run on NCHW: other layouts are the Python layer's.
-  ok = ok && PyUnicode_CheckExact(args[layout]) && PyUnicode_CompareWithASCIIString(args[layout], "NCHW") == 0;
   // The workspace that a limit is compared with depends on ISA and threads.
   return ok && key.add_object(args[limit]) && key.add(num_threads()) && key.add(std::int64_t(active_isa()));
 }
@@ -152,8 +150,8 @@ PyObject* conv2d(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
     arrays.x.read(args[input]);
     arrays.w.read(args[weight]);
     if (args[bias] != Py_None) arrays.b.read(args[bias]);
-    const py::ssize_t sizes[] = {p.N, p.K, p.P(), p.Q()};
-    const py::ssize_t* const shape = sizes + 4 - arrays.x.nd;
+    const Shape4 whole = output_shape(p);
+    const py::ssize_t* const shape = whole.data() + 4 - arrays.x.nd;
     py::object y;
     if (args[out] == Py_None) {
       y = new_array(p.dtype, arrays.x.nd, shape);

@@ -37,7 +37,11 @@ class Problem:
         dilation_h: int = 1,
         dilation_w: int = 1,
         groups: int = 1,
+        layout: str = "NCHW",
     ) -> None: ...
+    @property
+    def layout(self) -> str:
+        """"NCHW" or "NHWC", of input and output; their shapes are in its order."""
     @property
     def dtype(self) -> str: ...
     @property
@@ -132,10 +136,8 @@ class Operator:
     """
 
     def __call__(self, x: npt.ArrayLike, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]: ...
-    def _keep(
-        self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], plan: Plan, direct: bool, most: int, /
-    ) -> None:
-        """From now on, arrays of this shape go to the plan; as they are if `direct`. The `most` used last are kept."""
+    def _keep(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], plan: Plan, most: int, /) -> None:
+        """From now on, arrays of this shape go to the plan as they are. The `most` used last are kept."""
     def _kept(self, input_shape: tuple[int, ...], /) -> Plan | None: ...
     def _plans(self) -> int:
         """How many there are."""

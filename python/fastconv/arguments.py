@@ -174,30 +174,26 @@ def as_shape(shape: object, name: str, letters: str) -> Shape:
 
 
 class Layer(NamedTuple):
-    """A sound problem, and how the user's arrays lie beside the core's (N, C, H, W)."""
+    """A sound problem, and whether the user's arrays have its axis N."""
 
     problem: _core.Problem
-    layout: str
     batched: bool
 
-    def shape_from_core(self, shape: Shape) -> Shape:
-        """An NCHW shape of the core as the user sees it."""
-        n, c, h, w = shape
-        user = (n, c, h, w) if self.layout == "NCHW" else (n, h, w, c)
-        return user if self.batched else user[1:]
+    @property
+    def layout(self) -> str:
+        return self.problem.layout
 
     @property
     def output_shape(self) -> Shape:
-        return self.shape_from_core(self.problem.output_shape)
+        shape = self.problem.output_shape
+        return shape if self.batched else shape[1:]
 
     def to_core(self, x: Array) -> Array:
-        """A view of the user's array as (N, C, H, W)."""
-        x = x if self.batched else x[np.newaxis]
-        return x if self.layout == "NCHW" else x.transpose(0, 3, 1, 2)
+        """A view of the user's array with the axis N."""
+        return x if self.batched else x[np.newaxis]
 
     def from_core(self, y: Array) -> Array:
-        """A view of the core's (N, K, P, Q) as the user's."""
-        y = y if self.layout == "NCHW" else y.transpose(0, 2, 3, 1)
+        """A view of the core's result as the user's."""
         return y if self.batched else y[0]
 
 
@@ -251,9 +247,9 @@ def fit(
             f"({H} x {W} with padding {top} + {bottom} and {left} + {right})"
         )
     problem = _core.Problem(
-        dtype, N, C, H, W, K, R, S, stride_h, stride_w, top, bottom, left, right, dilation_h, dilation_w, groups
+        dtype, N, C, H, W, K, R, S, stride_h, stride_w, top, bottom, left, right, dilation_h, dilation_w, groups, layout
     )
-    return Layer(problem, layout, batched)
+    return Layer(problem, batched)
 
 
 def as_layer(

@@ -69,7 +69,8 @@ def conv2d(
         dilation: Distance of neighbouring taps in pixels, at least 1: an int or a (height, width) pair.
         groups: Channels and filters are cut into this many groups, each convolved on its own.
         algorithm: A name from :func:`algorithms`, or ``"auto"`` for the one :mod:`fastconv.dispatch` chooses.
-        layout: ``"NCHW"`` or ``"NHWC"``, of input and output. NHWC is transposed to NCHW and back, through copies.
+        layout: ``"NCHW"`` or ``"NHWC"``, of input and output. Algorithms that read NCHW alone get transposed copies,
+            which count as workspace; :func:`explain` says which.
         activation: Applied to every output as it is stored: None, ``"relu"``, ``"relu6"``, ``("clip", low, high)``,
             ``"leaky_relu"`` (slope 0.01), ``("leaky_relu", slope)``, ``"hardswish"``, ``"sigmoid"``, ``"silu"`` or
             ``"tanh"``.
@@ -110,21 +111,20 @@ def conv2d(
     y = as_out(out, layer.output_shape, problem.dtype, input=x, weight=w, bias=b)
     chosen = dispatch.resolve(as_algorithm(algorithm), problem, prepared=False, workspace_limit=limit).algorithm
 
-    if layer.layout == "NCHW":  # the core would take NHWC arrays for its own
-        call = (input, weight, bias, stride, padding, dilation, groups, algorithm, layout, activation, workspace_limit)
-        _core.remember(problem, chosen, spec, *call)
+    call = (input, weight, bias, stride, padding, dilation, groups, algorithm, layout, activation, workspace_limit)
+    _core.remember(problem, chosen, spec, *call)
     w_ready, b_ready = ready(w), None if b is None else ready(b)
     return _run(layer, lambda x, y: _core.run_once(problem, chosen, spec, x, w_ready, b_ready, y), x, y)
 
 
 def _run(layer: Layer, run: Callable[[Array, Array | None], Array], x: Array, out: Array | None) -> Array:
-    """Call run(x, y) on arrays as the core takes them, made from checked ones; the result is in the user's layout."""
-    direct = out is not None and layer.layout == "NCHW" and is_ready(out)
-    y = run(ready(layer.to_core(x)), layer.to_core(out) if out is not None and direct else None)
+    """Call run(x, y) on arrays as the core takes them, made from checked ones."""
+    direct = out is not None and is_ready(out)
+    y = layer.from_core(run(ready(layer.to_core(x)), layer.to_core(out) if out is not None and direct else None))
     if out is None:
-        return np.ascontiguousarray(layer.from_core(y))
+        return y
     if not direct:
-        out[...] = layer.from_core(y)
+        out[...] = y
     return out
 
 
@@ -155,8 +155,8 @@ class Conv2d(_core.Operator):
     the operator. The weights are copied: changing the array afterwards changes nothing.
 
     A call takes `x`, of the weights' dtype, and returns `out` or a new array, shapes as in :func:`conv2d`; it raises
-    what :func:`conv2d` raises. An `x` that is not C-contiguous, aligned and of native byte order is copied, and so is
-    NHWC. `out` must have the result's exact shape and dtype and share no memory with `x`.
+    what :func:`conv2d` raises. An `x` that is not C-contiguous, aligned and of native byte order is copied.
+    `out` must have the result's exact shape and dtype and share no memory with `x`.
 
     A plan is made when a shape is first seen, and kept for the 16 shapes used last; it runs the instruction set that
     was in use when it was made. Operators can be called from many threads at once, and be pickled.
@@ -216,7 +216,7 @@ class Conv2d(_core.Operator):
         plan = self._kept(input_shape)
         if plan is None:
             plan = self._recipe.plan(layer)
-            self._keep(input_shape, layer.output_shape, plan, layer.layout == "NCHW", PLANS_KEPT)
+            self._keep(input_shape, layer.output_shape, plan, PLANS_KEPT)
         return plan, layer
 
     def _checked_call(self, x: object, out: object = None) -> Array:
