@@ -14,8 +14,10 @@ import pytest
 
 import fastconv
 from fastconv import _core, dispatch
+from fastconv.arguments import LAYOUTS
 from fastconv.bench.baselines import float64_result, max_error_over_rms
 from fastconv.bench.layers import NamedLayer
+from fastconv.bench.peers.engine import in_layout
 from fastconv.numerics import error_bound
 from fastconv.testing.data import guarded, guarded_like, small_integers
 from fastconv.testing.edge_cases import CUT, EDGE_CASES
@@ -69,14 +71,16 @@ def is_exact_on_integers(algorithm, problem):
     return _core.variant(algorithm, problem) != "F(4x4,3x3)"
 
 
-def test_agrees_with_float64(algorithm, isa, dtype):
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_agrees_with_float64(algorithm, isa, dtype, layout):
     failures = []
     for layer in accepted(algorithm, dtype):
         problem = layer.problem(dtype)
         x, w, exact = normal_case(layer, dtype)
+        x, exact = in_layout(x, layout), in_layout(exact, layout)
         # NaN around each array: reading outside shows in the result, writing outside in the guard.
-        x_, w_, y_ = guarded(x), guarded(w), guarded_like(problem.output_shape, dtype)
-        fastconv.conv2d(x_.array, w_.array, **layer.options, algorithm=algorithm, out=y_.array)
+        x_, w_, y_ = guarded(x), guarded(w), guarded_like(exact.shape, dtype)
+        fastconv.conv2d(x_.array, w_.array, **layer.options, algorithm=algorithm, layout=layout, out=y_.array)
         error, bound = max_error_over_rms(y_.array, exact), bound_of(algorithm, problem)
         if not error <= bound:
             failures.append(f"{layer}: error {error:.3g}, bound {bound:.3g}")
@@ -87,14 +91,16 @@ def test_agrees_with_float64(algorithm, isa, dtype):
     fail_with(failures)
 
 
-def test_small_integers_are_exact(algorithm, isa, dtype):
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_small_integers_are_exact(algorithm, isa, dtype, layout):
     """Sums of small integers round nowhere: a tap too many or too few cannot hide in a tolerance."""
     failures, exact_ones = [], 0
     for layer in accepted(algorithm, dtype):
         problem = layer.problem(dtype)
         x, w, b, exact = integer_case(layer, dtype)
-        y = fastconv.conv2d(x, w, b, **layer.options, algorithm=algorithm, activation=("clip", -40, 60))
-        expected = np.clip(exact, -40, 60)
+        options = {**layer.options, "algorithm": algorithm, "activation": ("clip", -40, 60), "layout": layout}
+        y = fastconv.conv2d(in_layout(x, layout), w, b, **options)
+        expected = in_layout(np.clip(exact, -40, 60), layout)
         if is_exact_on_integers(algorithm, problem):
             exact_ones += 1
             wrong = np.argwhere(y != expected)
