@@ -156,10 +156,12 @@ def test_bias_and_activations(algorithm, isa, dtype):
         largest = float(np.abs(sums).max(initial=1.0))
         tolerance = STEEPEST * bound_of(algorithm, problem) * scale + OWN_ERROR * eps * largest
         for activation, function in ACTIVATIONS.items():
-            y = fastconv.conv2d(x, w, b, **layer.options, algorithm=algorithm, activation=activation)
-            error = float(np.abs(y - function(sums)).max(initial=0))
-            if not error <= tolerance:
-                failures.append(f"{layer}, {activation}: error {error:.3g}, tolerance {tolerance:.3g}")
+            for layout in LAYOUTS:
+                options = {**layer.options, "algorithm": algorithm, "activation": activation, "layout": layout}
+                y = fastconv.conv2d(in_layout(x, layout), w, b, **options)
+                error = float(np.abs(y - in_layout(function(sums), layout)).max(initial=0))
+                if not error <= tolerance:
+                    failures.append(f"{layer}, {activation}, {layout}: error {error:.3g}, tolerance {tolerance:.3g}")
     fail_with(failures)
 
 
