@@ -61,8 +61,8 @@ struct Lanes {
   }
 };
 
-// Blocks of output pixels whose inputs, over all channels, and whose sums share L2. A row's blocks depend on the problem
-// alone: at the borders, so do the sums' order.
+// Blocks of output pixels whose inputs, over a part's channels at least, and whose sums share L2. A row's blocks depend
+// on the problem alone: at the borders, so do the sums' order.
 template <class T>
 struct ChannelBlocking {
   Split rows, columns;
@@ -74,13 +74,26 @@ struct ChannelBlocking {
     const Extent P = p.P(), images = p.N * p.groups;
     if (P == 1 && !p.has_padding()) columns = Split(p.Q(), pixel_block(p.Q(), row_pixels(p), images, threads));
     const Extent width = columns.size(0), wanted = threads > 1 ? (4 * Extent{threads} - 1) / (images * columns.parts) + 1 : 1;
-    const auto fits = [&](Extent n) {
-      const Extent inputs = (n - 1) * p.stride_h + (p.R - 1) * p.dilation_h + 1;
-      return std::size_t(p.C_per_group() * inputs * width * p.stride_w) * sizeof(T) <= l2_share;
-    };
-    Extent most = std::clamp<Extent>(most_pixels / width, 1, std::max<Extent>(1, P / wanted));
-    while (most > 1 && !fits(most)) --most;
-    rows = Split(P, most);
+
+    // Of the numbers of rows that keep a part's inputs in L2, the one that moves the fewest bytes from beyond it: weights
+    // once per block of rows, and inputs once, or once per panel of filters if not all channels' fit. (2048 -> 256
+    // channels at 33 x 33, dilation 12, row by row: 125 % of peak, against 143 with the whole map.)
+    const double weights = double(p.weight_size() / p.groups) * sizeof(T);
+    const double panels = double((p.K_per_group() + lanes.unit() - 1) / lanes.unit());
+    double least = 0;
+    Extent best = 1;
+    for (Extent n = 1; n <= std::clamp<Extent>(2 * most_pixels / width, 1, std::max<Extent>(1, P / wanted)); ++n) {
+      const Extent inputs = std::min(p.H, (n - 1) * p.stride_h + (p.R - 1) * p.dilation_h + 1);
+      const double bytes = double(inputs * width * p.stride_w) * sizeof(T);
+      if (n > 1 && bytes * double(lanes.part_channels()) > double(l2_share)) break;
+      const double blocks = double((P + n - 1) / n), image = bytes * double(p.C_per_group()) * blocks;
+      const double moved = (weights > double(l2_share) / 2 ? blocks * weights : 0) +
+                           image * (bytes * double(p.C_per_group()) > double(l2_share) ? panels : 1);
+      if (n > 1 && moved > least) continue;
+      least = moved;
+      best = n;
+    }
+    rows = Split(P, best);
     parts_of_filters = filter_parts(p.K_per_group(), lanes.unit(), images * rows.parts * columns.parts, threads);
     sums_bytes = bytes_of<T>(lanes.sums(rows.size(0), width));
   }
