@@ -34,9 +34,24 @@ void bind_problem(py::module_& module) {
                        Extent stride_h, Extent stride_w, Extent pad_top, Extent pad_bottom, Extent pad_left,
                        Extent pad_right, Extent dilation_h, Extent dilation_w, Extent groups,
                        const std::string& layout) {
-    const ConvProblem problem{dtype_named(dtype), layout_named(layout), N,        C,        H,       W,          K,
-                              R,                  S,            stride_h, stride_w, pad_top, pad_bottom, pad_left,
-                              pad_right,          dilation_h,   dilation_w, groups};
+    const ConvProblem problem{dtype_named(dtype),
+                              layout_named(layout),
+                              N,
+                              C,
+                              H,
+                              W,
+                              K,
+                              R,
+                              S,
+                              stride_h,
+                              stride_w,
+                              pad_top,
+                              pad_bottom,
+                              pad_left,
+                              pad_right,
+                              dilation_h,
+                              dilation_w,
+                              groups};
     const std::string reason = invalid(problem);
     if (!reason.empty()) throw py::value_error(reason);
     return problem;

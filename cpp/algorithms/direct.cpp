@@ -1,8 +1,8 @@
 // Direct convolution, without im2col. Channel lanes for most layers: the register tiles read the image in place.
 //
-// Pixel lanes where the sum behind an output is short (first layers: C <= 4) or the filters fill vectors badly. A thread
-// then copies the strip of the image that a few output rows look at, padding included, with the pixels of a stride's
-// phases side by side, and runs the register tiles over it: a tap is an offset into the strip.
+// Pixel lanes where the sum behind an output is short (first layers: C <= 4) or the filters fill vectors badly. A
+// thread then copies the strip of the image that a few output rows look at, padding included, with the pixels of a
+// stride's phases side by side, and runs the register tiles over it: a tap is an offset into the strip.
 #include "algorithms/lanes.hpp"
 #include "gemm/padded_strip.hpp"
 
@@ -31,7 +31,7 @@ struct Blocking {
     while (columns > 4 * set.lanes && !fits(1, columns)) columns = (columns + 1) / 2;
     column_blocks = (Q + columns - 1) / columns;
     const Extent wanted = r.threads > 1 ? (4 * Extent{r.threads} - 1) / (p.N * p.groups * column_blocks) + 1 : 1;
-    const Extent most = std::clamp<Extent>(512 / columns, 1, std::max<Extent>(1, P / wanted));
+    const Extent most = std::clamp<Extent>(4096 / columns, 1, std::max<Extent>(1, P / wanted));
     Extent rows = 1;
     while (rows < most && fits(rows + 1, columns)) ++rows;
     row_blocks = (P + rows - 1) / rows;
@@ -39,14 +39,15 @@ struct Blocking {
     row_blocks = (P + rows - 1) / rows;
 
     strip = strip_shape(p, rows, columns);
-    parts_of_filters = filter_parts(p.K_per_group(), set.pixel_rows, p.N * p.groups * row_blocks * column_blocks, r.threads);
+    parts_of_filters = filter_parts(p.K_per_group(), panel_rows(set, p.taps()),
+                                    p.N * p.groups * row_blocks * column_blocks, r.threads);
     strip_bytes = bytes_of<T>(strip.values(C));
   }
 };
 
 double cost(const ConvProblem& p, const Kernels& kernels) {
-  return estimate(flops_of(p), Choice::share(p, kernels),
-                  double(p.input_size()) * double(size_of(p.dtype)), p, kernels);
+  return estimate(flops_of(p), Choice::share(p, kernels), double(p.input_size()) * double(size_of(p.dtype)), p,
+                  kernels);
 }
 
 std::size_t workspace(const ConvProblem& p, const Resources& r) {
@@ -70,7 +71,7 @@ bool run(const Execution<T>& e) {
   strip_offsets(p, b.strip, C, offset);
   std::byte* slices = e.workspace + offsets_bytes(p.taps());
 
-  const FilterParts filters(Kg, set.pixel_rows, b.parts_of_filters);
+  const FilterParts filters(Kg, panel_rows(set, p.taps()), b.parts_of_filters);
   const Extent strips = b.row_blocks * b.column_blocks;
   return parallel_for(p.N * p.groups * strips * filters.count, e.resources.threads, [&](Extent task, int thread) {
     const Extent chunk = task % filters.count, block = task / filters.count % strips;
@@ -82,18 +83,18 @@ bool run(const Execution<T>& e) {
     copy_strip(p, b.strip, e.input + image_group * C * p.H * p.W, C, row, rows, column, strip);
 
     const Product<T> product{set,
-                       weight + g * packed_size + k * p.taps(),
-                       filters.size(chunk),
-                       p.taps(),
-                       strip,
-                       offset,
-                       rows,
-                       b.strip.row_step(p),
-                       columns,
-                       e.output + ((n * p.K + g * Kg + k) * P + row) * Q + column,
-                       P * Q,
-                       Q,
-                       from_filter(e.epilogue, g * Kg + k)};
+                             weight + g * packed_size + k * p.taps(),
+                             filters.size(chunk),
+                             p.taps(),
+                             strip,
+                             offset,
+                             rows,
+                             b.strip.row_step(p),
+                             columns,
+                             e.output + ((n * p.K + g * Kg + k) * P + row) * Q + column,
+                             P * Q,
+                             Q,
+                             from_filter(e.epilogue, g * Kg + k)};
     multiply_pixel_lanes(product);
   });
 }

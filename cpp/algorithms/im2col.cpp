@@ -19,7 +19,7 @@ struct Blocking {
     columns = pixel_block(pixels, std::min<Extent>(most, 1024), p.N * p.groups, r.threads);
     blocks = (pixels + columns - 1) / columns;
     ld = odd_lines<T>(columns);
-    parts_of_filters = filter_parts(p.K_per_group(), set.pixel_rows, p.N * p.groups * blocks, r.threads);
+    parts_of_filters = filter_parts(p.K_per_group(), panel_rows(set, p.taps()), p.N * p.groups * blocks, r.threads);
   }
 };
 
@@ -60,7 +60,7 @@ bool run(const Execution<T>& e) {
   for (Extent i = 0; i < taps; ++i) offset[i] = i % b.part * b.ld;
   std::byte* blocks = e.workspace + offsets_bytes(taps);
 
-  const FilterParts filters(Kg, set.pixel_rows, b.parts_of_filters);
+  const FilterParts filters(Kg, panel_rows(set, taps), b.parts_of_filters);
   const Extent tasks = p.N * p.groups * b.blocks * filters.count;
   return parallel_for(tasks, e.resources.threads, [&](Extent task, int thread) {
     const Extent chunk = task % filters.count, block = task / filters.count % b.blocks;

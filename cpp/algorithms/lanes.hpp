@@ -73,11 +73,12 @@ struct ChannelBlocking {
       : rows(1, 1), columns(p.Q(), most_pixels) {
     const Extent P = p.P(), images = p.N * p.groups;
     if (P == 1 && !p.has_padding()) columns = Split(p.Q(), pixel_block(p.Q(), row_pixels(p), images, threads));
-    const Extent width = columns.size(0), wanted = threads > 1 ? (4 * Extent{threads} - 1) / (images * columns.parts) + 1 : 1;
+    const Extent width = columns.size(0),
+                 wanted = threads > 1 ? (4 * Extent{threads} - 1) / (images * columns.parts) + 1 : 1;
 
-    // Of the numbers of rows that keep a part's inputs in L2, the one that moves the fewest bytes from beyond it: weights
-    // once per block of rows, and inputs once, or once per panel of filters if not all channels' fit. (2048 -> 256
-    // channels at 33 x 33, dilation 12, row by row: 125 % of peak, against 143 with the whole map.)
+    // Of the numbers of rows that keep a part's inputs in L2, the one that moves the fewest bytes from beyond it:
+    // weights once per block of rows, and inputs once, or once per panel of filters if not all channels' fit. (2048 ->
+    // 256 channels at 33 x 33, dilation 12, row by row: 125 % of peak, against 143 with the whole map.)
     const double weights = double(p.weight_size() / p.groups) * sizeof(T);
     const double panels = double((p.K_per_group() + lanes.unit() - 1) / lanes.unit());
     double least = 0;
@@ -132,8 +133,7 @@ bool run_channel_lanes(const ConvProblem& p, const Execution<T>& e) {
     const Extent k = filters.begin(chunk), filter = g * Kg + k;
     lanes.run({e.input + n * in.image + g * C * in.channel, weight + g * lanes.packed_group() + k * p.taps(), offset,
                filters.size(chunk), b.rows.begin(row), b.rows.size(row), b.columns.begin(column),
-               b.columns.size(column), e.output + n * out.image + filter * out.channel,
-               from_filter(e.epilogue, filter),
+               b.columns.size(column), e.output + n * out.image + filter * out.channel, from_filter(e.epilogue, filter),
                reinterpret_cast<T*>(slices + b.sums_bytes * std::size_t(thread))});
   });
 }

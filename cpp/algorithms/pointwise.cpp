@@ -38,7 +38,7 @@ struct Blocking {
     columns = pixel_block(pixels, most, p.N * p.groups, r.threads);
     blocks = (pixels + columns - 1) / columns;
     ld = in_place ? p.H * p.W : odd_lines<T>(columns);
-    parts_of_filters = filter_parts(p.K_per_group(), set.pixel_rows, p.N * p.groups * blocks, r.threads);
+    parts_of_filters = filter_parts(p.K_per_group(), panel_rows(set, C), p.N * p.groups * blocks, r.threads);
     block_bytes = in_place ? 0 : bytes_of<T>(C * ld);
   }
 };
@@ -73,7 +73,7 @@ bool run(const Execution<T>& e) {
   for (Extent c = 0; c < C; ++c) offset[c] = c * b.ld;
   std::byte* slices = e.workspace + offsets_bytes(C);
 
-  const FilterParts filters(Kg, set.pixel_rows, b.parts_of_filters);
+  const FilterParts filters(Kg, panel_rows(set, C), b.parts_of_filters);
   const Extent tasks = p.N * p.groups * b.blocks * filters.count;
   return parallel_for(tasks, e.resources.threads, [&](Extent task, int thread) {
     const Extent chunk = task % filters.count, block = task / filters.count % b.blocks;
@@ -88,18 +88,18 @@ bool run(const Execution<T>& e) {
       streamed = gathered;
     }
     const Product<T> product{set,
-                       weight + g * packed_size + k * C,
-                       filters.size(chunk),
-                       C,
-                       streamed,
-                       offset,
-                       1,
-                       0,
-                       count,
-                       e.output + (n * p.K + g * Kg + k) * pixels + first_pixel,
-                       pixels,
-                       pixels,
-                       from_filter(e.epilogue, g * Kg + k)};
+                             weight + g * packed_size + k * C,
+                             filters.size(chunk),
+                             C,
+                             streamed,
+                             offset,
+                             1,
+                             0,
+                             count,
+                             e.output + (n * p.K + g * Kg + k) * pixels + first_pixel,
+                             pixels,
+                             pixels,
+                             from_filter(e.epilogue, g * Kg + k)};
     multiply_pixel_lanes(product);
   });
 }

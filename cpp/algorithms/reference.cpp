@@ -58,8 +58,9 @@ bool run(const Execution<T>& e) {
         if (e.epilogue.bias) sum += double(e.epilogue.bias[k]);
         sum = activated(sum, e.epilogue.kind, double(e.epilogue.slope));
         const T value = T(sum), low = e.epilogue.low, high = e.epilogue.high;
-        e.output[n * out.image + k * out.channel + y * out.row + x * out.pixel] =
-            value < low ? low : value > high ? high : value;
+        e.output[n * out.image + k * out.channel + y * out.row + x * out.pixel] = value < low    ? low
+                                                                                  : value > high ? high
+                                                                                                 : value;
       }
   });
 }

@@ -54,8 +54,8 @@ void ChannelLanes<T>::fill_offsets(std::ptrdiff_t* offset) const {
     for (Extent s = 0; s < p_.S; ++s)
       for (Extent r = 0; r < p_.R; ++r)
         for (Extent c = 0; c < channels_.size(part); ++c)
-          *offset++ = (channels_.begin(part) + c) * in_.channel + r * p_.dilation_h * in_.row +
-                      s * p_.dilation_w * in_.pixel;
+          *offset++ =
+              (channels_.begin(part) + c) * in_.channel + r * p_.dilation_h * in_.row + s * p_.dilation_w * in_.pixel;
 }
 
 template <class T>
@@ -94,8 +94,7 @@ void ChannelLanes<T>::run(const Task& task) const {
           part.tile.accumulate = i > 0;
           part.tile.initial = i > 0 ? nullptr : bias;
           if (fetch)
-            part.tile.ahead =
-                next + (row * runs.parts + run) * part.tile.ahead_step * part.channels * p_.R * p_.S;
+            part.tile.ahead = next + (row * runs.parts + run) * part.tile.ahead_step * part.channels * p_.R * p_.S;
           add(part, task.image, task.first_row + row, task.first_column + runs.begin(run), runs.size(run),
               sums + row * row_ld + runs.begin(run) * ld);
         }
@@ -108,9 +107,8 @@ void ChannelLanes<T>::run(const Task& task) const {
   if (nhwc && task.epilogue.kind != ActivationKind::clip)
     for (Extent row = 0; row < task.rows; ++row)
       for (Extent column = 0; column < columns; ++column)
-        set_.activate(
-            task.out + (task.first_row + row) * out_.row + (task.first_column + column) * out_.pixel, task.filters,
-            task.epilogue.kind, task.epilogue.slope);
+        set_.activate(task.out + (task.first_row + row) * out_.row + (task.first_column + column) * out_.pixel,
+                      task.filters, task.epilogue.kind, task.epilogue.slope);
 }
 
 // Adds one part of the reduction to a run of pixels.
@@ -177,8 +175,8 @@ void ChannelLanes<T>::store_channels(const Task& task, Extent k, Extent filters,
   const Extent blocks = task.columns == out_.row ? 1 : task.rows, pixels = task.rows * task.columns / blocks;
   T* const out = task.out + task.first_row * out_.row + task.first_column + k * out_.channel;
   for (Extent block = 0; block < blocks; ++block)
-    set_.transpose_store({task.sums + block * pixels * lanes, lanes, pixels, filters, out + block * out_.row,
-                          out_.channel, &epilogue});
+    set_.transpose_store(
+        {task.sums + block * pixels * lanes, lanes, pixels, filters, out + block * out_.row, out_.channel, &epilogue});
 }
 
 // The last panel's finished values, where its vectors are longer than a pixel has channels left.

@@ -1,6 +1,6 @@
-// Convolution with output channels as lanes: a register tile is a run of pixels of one output row by a panel of filters,
-// and the pixels are broadcast from the image itself. No strip, no padded copy, any stride, dilation and layout: a tap is
-// an offset, pixels lie `stride` apart.
+// Convolution with output channels as lanes: a register tile is a run of pixels of one output row by a panel of
+// filters, and the pixels are broadcast from the image itself. No strip, no padded copy, any stride, dilation and
+// layout: a tap is an offset, pixels lie `stride` apart.
 //
 // Padding is not read. Rows of taps outside the image are left out of the sum; in a run that touches the left or right
 // border, columns of taps that miss some of its pixels get a shorter run of their own. On a 7 x 7 map a 3 x 3 kernel

@@ -20,7 +20,7 @@ struct Blocking {
     // 512, 88-92 % with 1024.) A block lies in L3; a task works on a group of its strips that fits L2, for many panels
     // of A, so that only the first of them waits for L3.
     part = Split(K, Extent(4096 / sizeof(T))).size(0);
-    strip = strip_width(set, M);
+    strip = strip_width(set, M, K);
     const Extent strips = Split((N + strip - 1) / strip, std::max<Extent>(1, 1024 / strip)).size(0);
     width = strips * strip;
     // One line more than full: strips a power of two apart would be written to the same sets of L1.
@@ -51,7 +51,7 @@ bool gemm(Extent M, Extent N, Extent K, const T* a, const T* b, T* c, const Reso
   for (Extent i = 0; i < K; ++i) offset[i] = i % by.part * by.strip;
 
   const int threads = resources.threads;
-  const Split panels(M, set.pixel_rows);
+  const Split panels(M, panel_rows(set, K));
   if (!parallel_for(panels.parts, threads, [&](Extent panel, int) {
         const Extent first = panels.begin(panel);
         pack_pixel_lanes(set, a + first * K, panels.size(panel), K, packed + first * K);
@@ -91,6 +91,7 @@ bool gemm(Extent M, Extent N, Extent K, const T* a, const T* b, T* c, const Reso
                                N,
                                N,
                                no_epilogue<T>()};
+            product.strip = by.strip;
             product.strip_step = by.strip_step;
             product.first_step = first;
             product.last_step = first + rows.total;

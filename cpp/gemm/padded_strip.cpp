@@ -1,6 +1,7 @@
 #include "gemm/padded_strip.hpp"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "gemm/im2col_block.hpp"
 
@@ -42,12 +43,22 @@ void copy_row(const T* row, Extent W, Extent first, Extent stride, Extent count,
   const Extent begin = first < 0 ? std::min(count, (-first + stride - 1) / stride) : 0;
   const Extent end = W - 1 < first ? begin : std::clamp((W - 1 - first) / stride + 1, begin, count);
   std::fill(to, to + begin, T(0));
-  if (stride == 1)
-    std::copy(row + first + begin, row + first + end, to + begin);
-  else if (stride == 2)  // a constant stride lets the compiler shuffle vectors
-    for (Extent i = begin; i < end; ++i) to[i] = row[first + i * 2];
-  else
-    for (Extent i = begin; i < end; ++i) to[i] = row[first + i * stride];
+  const auto pick = [&](auto step) {
+    for (Extent i = begin; i < end; ++i) to[i] = row[first + i * step];
+  };
+  switch (stride) {  // a constant stride lets the compiler shuffle vectors
+    case 1:
+      std::copy(row + first + begin, row + first + end, to + begin);
+      break;
+    case 2:
+      pick(std::integral_constant<Extent, 2>{});
+      break;
+    case 4:
+      pick(std::integral_constant<Extent, 4>{});
+      break;
+    default:
+      pick(stride);
+  }
   std::fill(to + end, to + count, T(0));
 }
 

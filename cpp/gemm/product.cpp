@@ -2,19 +2,27 @@
 
 namespace fastconv {
 
-// More vectors for thin panels (M <= 4): they need more sums to hide the FMA latency.
+// Short sums take wide, low tiles: fewer planes are written at a time, which may lie a power of two apart (3 -> 64
+// channels at 224 x 224, 3 x 3: SHORT).
 template <class T>
-Extent strip_width(const KernelSet<T>& set, Extent filters) {
-  const Extent rows = Split(filters, set.pixel_rows).size(0);
+Extent panel_rows(const KernelSet<T>& set, Extent steps) {
+  return steps < 64 ? set.short_rows : set.pixel_rows;
+}
+
+// As many vectors as there are registers for, at short sums; else more than usual only for thin panels (M <= 4), which
+// need more sums to hide the FMA latency.
+template <class T>
+Extent strip_width(const KernelSet<T>& set, Extent filters, Extent steps) {
+  const Extent most = panel_rows(set, steps), rows = Split(filters, most).size(0);
   int vectors = 1;
   for (int nv = 2; nv <= max_pixel_vectors; ++nv)
-    if (set.pixel_tile[0][rows][nv]) vectors = nv;
+    if (set.pixel_tile[0][rows][nv] && (nv <= set.pixel_vectors || rows <= 4 || most < set.pixel_rows)) vectors = nv;
   return Extent{vectors} * set.lanes;
 }
 
 template <class T>
 void pack_pixel_lanes(const KernelSet<T>& set, const T* weight, Extent filters, Extent steps, T* packed) {
-  const Split panels(filters, set.pixel_rows);
+  const Split panels(filters, panel_rows(set, steps));
   for (Extent panel = 0; panel < panels.parts; ++panel) {
     const Extent rows = panels.size(panel), first = panels.begin(panel) * steps;
     set.transpose_pack({weight + first, steps, rows, steps, packed + first, rows, rows, nullptr});
@@ -24,9 +32,10 @@ void pack_pixel_lanes(const KernelSet<T>& set, const T* weight, Extent filters, 
 template <class T>
 void multiply_pixel_lanes(const Product<T>& p) {
   const Extent L = p.set.lanes;
-  const Split panels(p.filters, p.set.pixel_rows);
+  const Split panels(p.filters, panel_rows(p.set, p.steps));
   const Extent last_step = p.last_step < 0 ? p.steps : p.last_step;
-  const Extent part = p.part ? p.part : part_of<T>(p.steps), width = strip_width(p.set, p.filters);
+  const Extent part = p.part ? p.part : part_of<T>(p.steps),
+               width = p.strip ? p.strip : strip_width(p.set, p.filters, p.steps);
   const Extent strip_step = p.strip_step ? p.strip_step : width;
   for (Extent first = p.first_step; first < last_step; first += part) {
     const Extent steps = first + part < last_step ? part : last_step - first;
@@ -55,8 +64,10 @@ void multiply_pixel_lanes(const Product<T>& p) {
 
 template void pack_pixel_lanes(const KernelSet<float>&, const float*, Extent, Extent, float*);
 template void pack_pixel_lanes(const KernelSet<double>&, const double*, Extent, Extent, double*);
-template Extent strip_width(const KernelSet<float>&, Extent);
-template Extent strip_width(const KernelSet<double>&, Extent);
+template Extent panel_rows(const KernelSet<float>&, Extent);
+template Extent panel_rows(const KernelSet<double>&, Extent);
+template Extent strip_width(const KernelSet<float>&, Extent, Extent);
+template Extent strip_width(const KernelSet<double>&, Extent, Extent);
 template void multiply_pixel_lanes(const Product<float>&);
 template void multiply_pixel_lanes(const Product<double>&);
 

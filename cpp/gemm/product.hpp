@@ -39,9 +39,8 @@ struct Product {
   T* out;
   Extent out_ld, out_row;  // from one filter's, and one row's, output to the next's
   Epilogue<T> epilogue;  // bias of the first filter, or null
-  // Pixel lanes: columns packed in strips of strip_width(...), `strip_step` from one to the next; 0 if they lie side by
-  // side.
-  Extent strip_step = 0;
+  // Columns packed in strips of this width, `strip_step` from one to the next; 0 if they lie side by side.
+  Extent strip = 0, strip_step = 0;
   // Pixel lanes can take the reduction in parts: steps [first_step, last_step) now, the rest in other calls.
   Extent first_step = 0, last_step = -1;
   Extent part = 0;  // steps of one part; 0 for part_of(steps)
@@ -72,7 +71,9 @@ struct Split {
 template <class T>
 void pack_pixel_lanes(const KernelSet<T>& set, const T* weight, Extent filters, Extent steps, T* packed);
 template <class T>
-Extent strip_width(const KernelSet<T>& set, Extent filters);  // of the register tiles' rows, in pixels
+Extent panel_rows(const KernelSet<T>& set, Extent steps);  // most filters of a panel
+template <class T>
+Extent strip_width(const KernelSet<T>& set, Extent filters, Extent steps);  // of the register tiles' rows, in pixels
 template <class T>
 void multiply_pixel_lanes(const Product<T>& product);
 

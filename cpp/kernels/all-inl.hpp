@@ -21,6 +21,7 @@ constexpr KernelSet<T> kernel_set() {
   set.nominal_gflops = nominal_gflops * 4 / sizeof(T);
   set.pixel_rows = tile_pixel_rows;
   set.pixel_vectors = tile_pixel_vectors;
+  set.short_rows = tile_short_rows;
   put_pixel_tiles<T, 1, 1>(set);
   set.channel_pixels = tile_channel_pixels;
   set.channel_vectors = tile_channel_vectors;

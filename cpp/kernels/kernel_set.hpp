@@ -23,16 +23,16 @@ struct Epilogue {
 // idea of an indirection per row: Dukhan, arXiv:1907.02129.)
 template <class T>
 struct Tile {
-  ptrdiff_t steps;         // length of the reduction
-  const T* packed;         // weights: rows of m (pixel lanes) or nv * lanes (channel lanes) values
-  const T* streamed;       // the other operand
+  ptrdiff_t steps;  // length of the reduction
+  const T* packed;  // weights: rows of m (pixel lanes) or nv * lanes (channel lanes) values
+  const T* streamed;  // the other operand
   const ptrdiff_t* offset;
-  T* out;                  // row i begins at out + i * ld
+  T* out;  // row i begins at out + i * ld
   ptrdiff_t ld;
-  int tail;                // pixel lanes: valid lanes of the last vector, 1 .. lanes
-  ptrdiff_t pixel_step;    // channel lanes: from one pixel to the next in the streamed operand
-  const T* initial;        // where the sums start, one value per filter; null for zero
-  bool accumulate;         // add what `out` holds
+  int tail;  // pixel lanes: valid lanes of the last vector, 1 .. lanes
+  ptrdiff_t pixel_step;  // channel lanes: from one pixel to the next in the streamed operand
+  const T* initial;  // where the sums start, one value per filter; null for zero
+  bool accumulate;  // add what `out` holds
   // Channel lanes: what to bring into L2 meanwhile, ahead_step values further for every step; null and 0 for nothing.
   const T* ahead;
   ptrdiff_t ahead_step;
@@ -158,11 +158,13 @@ struct KernelSet {
 
   // C[m][n vectors] with pixels as lanes; [masked tail][m][nv]. Null where the registers do not hold the tile.
   int pixel_rows, pixel_vectors;  // the largest tile: its rows and vectors
+  int short_rows;  // rows of the tiles for short sums: fewer, of more vectors
   TileKernel<T> pixel_tile[2][max_pixel_rows + 1][max_pixel_vectors + 1];
 
   // C[px][nv vectors] with channels as lanes; [px][nv]. No tail: weights and `out` are padded to whole vectors.
   int channel_pixels, channel_vectors;
-  // Runs of an image's row in place (gemm/channel_lanes): vectors of a panel of filters, and steps of a part of the sum.
+  // Runs of an image's row in place (gemm/channel_lanes): vectors of a panel of filters, and steps of a part of the
+  // sum.
   int run_vectors, run_part;
   TileKernel<T> channel_tile[max_channel_pixels + 1][max_channel_vectors + 1];
 

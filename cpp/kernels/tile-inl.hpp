@@ -97,13 +97,20 @@ struct PixelSteps {
 
 [[gnu::always_inline]] inline ptrdiff_t pixel_offset(const PixelSteps& step, int p) {
   switch (p % 7) {
-    case 1: return step.one;
-    case 2: return 2 * step.one;
-    case 3: return step.three;
-    case 4: return 4 * step.one;
-    case 5: return step.five;
-    case 6: return 2 * step.three;
-    default: return 0;
+    case 1:
+      return step.one;
+    case 2:
+      return 2 * step.one;
+    case 3:
+      return step.three;
+    case 4:
+      return 4 * step.one;
+    case 5:
+      return step.five;
+    case 6:
+      return 2 * step.three;
+    default:
+      return 0;
   }
 }
 
@@ -171,7 +178,7 @@ constexpr bool fits(int rows, int vectors, int masks) {
 
 template <class T, int M, int NV>
 constexpr void put_pixel_tiles(KernelSet<T>& set) {
-  if constexpr (fits(M, NV, mask_registers) && (NV <= tile_pixel_vectors || M <= 4)) {
+  if constexpr (fits(M, NV, mask_registers) && (NV <= tile_pixel_vectors || M <= 4 || M <= tile_short_rows)) {
     set.pixel_tile[0][M][NV] = pixel_tile<T, M, NV, false>;
     set.pixel_tile[1][M][NV] = pixel_tile<T, M, NV, true>;
   }

@@ -21,7 +21,8 @@ class Plan {
   Plan(Plan&&) noexcept;
   ~Plan();
 
-  // `input` is NCHW and `output` NKPQ, or NHWC and NPQK; neither overlaps the other. False if interrupted: the output is then incomplete.
+  // `input` is NCHW and `output` NKPQ, or NHWC and NPQK; neither overlaps the other. False if interrupted: the output
+  // is then incomplete.
   bool run(const void* input, void* output) const;
 
   bool is_brief() const;
