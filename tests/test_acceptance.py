@@ -13,7 +13,7 @@ from fastconv.bench.layers import NamedLayer, square
 from fastconv.testing.edge_cases import EDGE_CASES
 
 # The registry's order: equal costs keep it, and every table of the documents and the command line shows it.
-ALGORITHMS = ("pointwise", "depthwise", "winograd", "direct", "im2col", "dense", "reference")
+ALGORITHMS = ("pointwise", "matvec", "depthwise", "winograd", "direct", "im2col", "dense", "reference")
 
 # These accept every layer; who does so beside them is what the table says.
 ALWAYS = {"direct", "im2col", "reference"}
@@ -24,10 +24,10 @@ BESIDE = {
     "stride over kernel 6->4 @23 2x2/3": "dense",
     "multiplier 6->18 @13x11 3x3 g6": "depthwise winograd dense",
     "batch of 3, 4->10 @9x12 3x1": "dense",
-    "one pixel, 3->5 1x1": "pointwise dense",
+    "one pixel, 3->5 1x1": "pointwise matvec dense",
     "three pixels, 40->32 1x1": "pointwise dense",
     "one pixel in padding, 5->7 3x3": "winograd dense",
-    "one output, kernel as large as the image": "dense",
+    "one output, kernel as large as the image": "matvec dense",
     "one channel, one filter, 3x3": "depthwise winograd dense",
     "row of pixels, 1x5": "dense",
     "column of pixels, 5x1": "dense",
@@ -81,12 +81,19 @@ BESIDE = {
     "wide rows, 44->3 @4x1300 3x3": "winograd",
     "blocks of tiles, 17->33 @9x250 3x3": "winograd",
     "many pixels, 20->30 @60x61 1x1": "pointwise",
+    "one output in parts, 4->530 @17x16 17x16": "matvec dense",
+    "one output of 53 images in 2 groups, 60->70 @2x1 2x1": "matvec dense",
 }
 
 # Reasons name what they need and what they got.
 REASONS = [
     ("pointwise", square("1", 4, 8, 4, 3), "needs a 1x1 kernel, got 3x3"),
     ("pointwise", NamedLayer("2", 4, 8, 8, 4, 1, 2), "needs a 1x1 kernel, got 1x2"),
+    (
+        "matvec",
+        NamedLayer("9", 4, 8, 8, 4, 8, 7),
+        "needs a kernel as large as the image and no padding, got a kernel of 8x7 on 8x8",
+    ),
     ("depthwise", NamedLayer("3", 8, 8, 8, 8, 3, 3, groups=2), "needs groups == channels, got groups 2 for 8 channels"),
     ("winograd", square("4", 4, 8, 4, 5), "needs a 3x3 kernel, got 5x5"),
     ("winograd", NamedLayer("5", 4, 8, 8, 4, 3, 1), "needs a 3x3 kernel, got 3x1"),
@@ -123,6 +130,7 @@ def test_reasons(algorithm, layer, reason):
 # The inner choices that the table has to bring about, on every instruction set, so that the conformance tests see them.
 VARIANTS = {
     "pointwise": {"pixel lanes", "channel lanes"},
+    "matvec": {""},
     "depthwise": {"in place", "padded strip"},
     "winograd": {"F(2x2,3x3)", "F(4x4,3x3)"},
     "direct": {"pixel lanes", "channel lanes"},

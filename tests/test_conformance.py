@@ -140,6 +140,7 @@ def test_bias_and_activations(algorithm, isa, dtype):
         "depthwise 5x5 by 2, twofold",
         "depthwise 2x2 by stride 3",
         "17 images, 3->5 1x1",
+        "one output of 53 images in 2 groups, 60->70 @2x1 2x1",
         "3 images, 5->6 3x3",
         "no images, 3x3",
     )

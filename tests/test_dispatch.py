@@ -32,13 +32,15 @@ LAYERS = {
     "one channel 31x31": layer((1, 1, 512, 512), (1, 1, 31, 31), padding=15),
     "1x7": layer((1, 64, 17, 17), (64, 64, 1, 7), padding=(0, 3)),
     "one pixel": layer((1, 16, 1, 1), (16, 16, 1, 1)),
+    "kernel as large as the image": layer((4, 64, 7, 7), (256, 64, 7, 7)),
 }
 
 # (weights packed beforehand, weights packed at each call)
 EXPECTED = {
     "1x1": ("pointwise", "pointwise"),
     "1x1 stride 2": ("pointwise", "pointwise"),
-    "one pixel": ("pointwise", "pointwise"),
+    "one pixel": ("matvec", "matvec"),
+    "kernel as large as the image": ("matvec", "matvec"),
     "3x3, 64 channels": ("winograd", "winograd"),
     "3x3, 256 channels": ("winograd", "winograd"),
     "depthwise": ("depthwise", "depthwise"),

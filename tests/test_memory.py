@@ -17,6 +17,7 @@ MIB = 1 << 20
 # Outputs and workspaces of several MiB, so that a copy of either would show.
 LAYERS = {
     "pointwise": NamedLayer("32->48 @300 1x1 by 2", 32, 300, 300, 48, 1, 1, stride=(2, 2)),
+    "matvec": NamedLayer("64->40 @60 60x60", 64, 60, 60, 40, 60, 60),
     "depthwise": square("depthwise 48 @200 3x3", 48, 200, 48, 3, groups=48),
     "winograd": square("64->64 @112 3x3", 64, 112, 64, 3),
     "direct": square("24->40 @160 5x5", 24, 160, 40, 5),
@@ -31,6 +32,8 @@ def first_call(layer, dtype, algorithm, threads):
     small = NamedLayer("", 4 * layer.groups, 40, 40, 4 * layer.groups, layer.R, layer.S, groups=layer.groups)
     if layer.groups > 1:
         small = NamedLayer("", 4, 80, 80, 4, layer.R, layer.S, stride=layer.stride, groups=4)
+    if algorithm == "matvec":
+        small = NamedLayer("", 4, 40, 40, 40, 40, 40)
     if algorithm == "dense":
         small = NamedLayer("", 2, 12, 12, 2, layer.R, layer.S)
 

@@ -121,6 +121,8 @@ def test_the_same_bits_for_any_number_of_threads(algorithm, dtype):
     options, x, w = {}, X, W
     if algorithm == "pointwise":
         w = W[:, :, :1, :1]
+    elif algorithm == "matvec":
+        x, w = X[:, :, :9, :9], np.tile(W, (9, 1, 3, 3))
     elif algorithm == "depthwise":
         w, options = W[:, :1], {"groups": 32}
     elif algorithm == "dense":

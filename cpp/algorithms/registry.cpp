@@ -4,6 +4,7 @@
 // In this order they are listed: special shapes first, general ones after, the slow ones last.
 #define FASTCONV_ALGORITHMS(X) \
   X(pointwise)                 \
+  X(matvec)                    \
   X(depthwise)                 \
   X(winograd)                  \
   X(direct)                    \

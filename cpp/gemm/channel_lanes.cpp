@@ -6,8 +6,6 @@
 namespace fastconv {
 namespace {
 
-constexpr int widest_lanes = 16;
-
 // Weights of this many bytes are not in L2 when their turn comes.
 constexpr Extent fetch_least = 512 * 1024;
 

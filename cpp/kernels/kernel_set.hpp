@@ -150,6 +150,7 @@ inline constexpr int depthwise_strip_rows = 4;
 
 inline constexpr int max_pixel_rows = 14, max_pixel_vectors = 6;
 inline constexpr int max_channel_pixels = 28, max_channel_vectors = 4;
+inline constexpr int widest_lanes = 16;
 
 template <class T>
 struct KernelSet {

@@ -46,12 +46,17 @@ def _has_winograd_shape(p: Problem) -> bool:
     return p.R == p.S == 3 and unit_steps and p.groups == 1 and min(p.C, p.K) >= WINOGRAD_CHANNELS
 
 
+def _is_one_output(p: Problem, _: bool) -> bool:
+    return p.P == p.Q == 1 and (p.R, p.S) == (p.H, p.W)
+
+
 def _pays_for_transformed_weights(p: Problem, prepared: bool) -> bool:
     return _cost("winograd", p, prepared) <= min(_cost("direct", p, prepared), _cost("im2col", p, prepared))
 
 
 RULES = (
     Rule("depthwise", "each channel has filters of its own (groups == C)", lambda p, _: p.groups == p.C > 1),
+    Rule("matvec", "one output pixel: bound by reading the weights, once for all images", _is_one_output),
     Rule("pointwise", "1x1 kernel: one matrix product on the image itself", lambda p, _: p.R == p.S == 1),
     Rule(
         "winograd",
@@ -71,6 +76,7 @@ RULES = (
     Rule("im2col", "estimated faster than direct, or direct is ruled out", lambda p, _: True),
     Rule("direct", "im2col is ruled out", lambda p, _: True),
     Rule("depthwise", "the faster algorithms are ruled out", lambda p, _: True),
+    Rule("matvec", "the faster algorithms are ruled out", lambda p, _: True),
     Rule("pointwise", "the faster algorithms are ruled out", lambda p, _: True),
     Rule("winograd", "the faster algorithms are ruled out", lambda p, _: True),
     Rule("reference", "nothing else accepts the problem within the limit", lambda p, _: True),

@@ -78,6 +78,8 @@ CUT = (
     NamedLayer("wide rows, 44->3 @4x1300 3x3", 44, 4, 1300, 3, 3, 3),
     NamedLayer("blocks of tiles, 17->33 @9x250 3x3", 17, 9, 250, 33, 3, 3, padding=((1, 1), (1, 1))),
     NamedLayer("many pixels, 20->30 @60x61 1x1", 20, 60, 61, 30, 1, 1),
+    NamedLayer("one output in parts, 4->530 @17x16 17x16", 4, 17, 16, 530, 17, 16, N=2),
+    NamedLayer("one output of 53 images in 2 groups, 60->70 @2x1 2x1", 60, 2, 1, 70, 2, 1, N=53, groups=2),
 )
 
 EDGE_CASES: tuple[NamedLayer, ...] = (*ODD, *EDGES, *CUT)
