@@ -73,7 +73,7 @@ def contest(
         on_sample=lambda name: on_step(f"{layer}: {name}"),
     )
     for name in calls:
-        entries[name] = _judged(entries[name], timings[name], case)
+        entries[name] = judged(entries[name], timings[name], case)
     return Outcome(case, peak.best, limit(layer, case.dtype, peak.best, levels, case.threads), entries)
 
 
@@ -99,7 +99,7 @@ def _admit(
     return Entry(name, error=deviation, detail=detail), call
 
 
-def _judged(entry: Entry, timing: Timing, case: Case) -> Entry:
+def judged(entry: Entry, timing: Timing, case: Case) -> Entry:
     """The entry with its timing, and whether it may be the best peer."""
     reason = None
     if entry.error is None or entry.error > INACCURATE[case.dtype]:
