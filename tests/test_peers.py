@@ -151,7 +151,9 @@ def test_float64_has_a_bound_of_its_own() -> None:
     assert outcome.entries["fake"].eligible
 
 
-@pytest.mark.parametrize(("threads", "cpus", "eligible"), [(1, 1.02, True), (1, 1.3, False), (2, 1.9, True), (2, 2.6, False)])
+@pytest.mark.parametrize(
+    ("threads", "cpus", "eligible"), [(1, 1.02, True), (1, 1.3, False), (2, 1.9, True), (2, 2.6, False)]
+)
 def test_too_many_threads_are_noticed(threads: int, cpus: float, eligible: bool) -> None:
     entry = judged(Entry("greedy", error=0.0), Timing((1.0,), cpu_seconds=cpus), Case(LAYER, threads=threads))
     assert entry.eligible is eligible
