@@ -46,6 +46,8 @@ EXPECTED = {
     "depthwise": ("depthwise", "depthwise"),
     "depthwise, two filters each": ("depthwise", "depthwise"),
     "depthwise 1x1": ("depthwise", "depthwise"),
+    "one channel 31x31": ("depthwise", "depthwise"),
+    "3x3 in groups": ("grouped", "grouped"),
 }
 
 

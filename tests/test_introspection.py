@@ -160,7 +160,7 @@ def test_rejects():
 
 
 def test_every_algorithm_says_what_it_does():
-    assert {"reference", "direct", "im2col", "pointwise", "depthwise", "winograd", "dense"} <= set(
+    assert {"reference", "direct", "im2col", "pointwise", "depthwise", "grouped", "winograd", "dense"} <= set(
         fastconv.algorithms()
     )
     summaries = [fastconv.summary(name) for name in fastconv.algorithms()]

@@ -19,6 +19,7 @@ LAYERS = {
     "pointwise": NamedLayer("32->48 @300 1x1 by 2", 32, 300, 300, 48, 1, 1, stride=(2, 2)),
     "matvec": NamedLayer("64->40 @60 60x60", 64, 60, 60, 40, 60, 60),
     "depthwise": square("depthwise 48 @200 3x3", 48, 200, 48, 3, groups=48),
+    "grouped": square("grouped 48 @200 3x3", 48, 200, 48, 3, groups=12),
     "winograd": square("64->64 @112 3x3", 64, 112, 64, 3),
     "direct": square("24->40 @160 5x5", 24, 160, 40, 5),
     "im2col": square("24->40 @160 5x5", 24, 160, 40, 5),

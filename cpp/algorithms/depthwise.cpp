@@ -13,27 +13,35 @@ std::string rejects(const ConvProblem& p) {
          " channels";
 }
 
-bool has_own_kernel(const ConvProblem& p) { return p.R == 3 || p.R == 5 || p.R == 7; }
-
-// Rows of taps whose weights the kernel holds at once.
-int chunk_of(const ConvProblem& p) { return has_own_kernel(p) ? int(p.R) : 4; }
-
-bool in_place(const ConvProblem& p) {
-  constexpr Extent largest = Extent{1} << 29;  // the kernels' column masks compare 32-bit numbers
-  if (std::max({p.W, p.pad_left, p.pad_right, p.Q(), p.dilation_w * p.S}) > largest) return false;
-  if (p.has_unit_stride()) return true;
-  return p.stride_h == 2 && p.stride_w == 2 && p.has_unit_dilation() && has_own_kernel(p);
+// Whether R is a template argument of depthwise_rows.
+bool has_own_kernel(const ConvProblem& p) {
+  const bool by_one = p.R == 1 || p.R == 2 || p.R == 4;
+  return (p.R == 3 || p.R == 5 || p.R == 7 || (by_one && p.has_unit_stride())) && p.S <= depthwise_columns;
 }
 
-// The order in which a kernel adds the taps: f(r, s).
+enum class Path { rows, long_rows, strips };
+
+Path path_of(const ConvProblem& p) {
+  constexpr Extent largest = Extent{1} << 29;  // the kernels' column masks compare 32-bit numbers
+  if (std::max({p.W, p.pad_left, p.pad_right, p.Q(), p.dilation_w * p.S}) > largest) return Path::strips;
+  if (p.has_unit_stride()) return has_own_kernel(p) ? Path::rows : Path::long_rows;
+  const bool by_two = p.stride_h == 2 && p.stride_w == 2 && p.has_unit_dilation();
+  return by_two && has_own_kernel(p) ? Path::rows : Path::strips;
+}
+
+// From one tap of a run to the next, in taps: as far down the image as from one output row to the next.
+Extent run_step(const ConvProblem& p) {
+  if (path_of(p) != Path::strips) return 1;
+  return p.dilation_h == 1 ? std::min(p.stride_h, p.R) : p.R;
+}
+
+// The order in which a kernel adds the taps: column by column; on a strip, rows of one stride phase together. Calls
+// run(r, s, taps) for taps (r, s), (r + step, s), (r + 2 step, s) ...
 template <class F>
-void visit_taps(const ConvProblem& p, F&& f) {
-  const Extent most = in_place(p) ? chunk_of(p) : 1;
-  for (Extent r = 0, chunk = most; r < p.R; r += chunk) {
-    if (r + chunk > p.R) chunk = 1;
-    for (Extent s = 0; s < p.S; ++s)
-      for (Extent i = 0; i < chunk; ++i) f(r + i, s);
-  }
+void visit_runs(const ConvProblem& p, F&& run) {
+  const Extent step = run_step(p);
+  for (Extent s = 0; s < p.S; ++s)
+    for (Extent r = 0; r < step; ++r) run(r, s, (p.R - r + step - 1) / step);
 }
 
 std::size_t packed_bytes(const ConvProblem& p, const Kernels&) {
@@ -43,20 +51,27 @@ std::size_t packed_bytes(const ConvProblem& p, const Kernels&) {
 template <class T>
 void pack(const ConvProblem& p, const Kernels&, const T* weight, std::byte* packed) {
   T* to = reinterpret_cast<T*>(packed);
-  for (Extent k = 0; k < p.K; ++k) visit_taps(p, [&](Extent r, Extent s) { *to++ = weight[(k * p.R + r) * p.S + s]; });
+  const Extent step = run_step(p);
+  for (Extent k = 0; k < p.K; ++k, weight += p.taps())
+    visit_runs(p, [&](Extent r, Extent s, Extent taps) {
+      for (Extent i = 0; i < taps; ++i) *to++ = weight[(r + i * step) * p.S + s];
+    });
 }
 
-std::string variant(const ConvProblem& p, const Kernels&) { return in_place(p) ? "in place" : "padded strip"; }
+std::string variant(const ConvProblem& p, const Kernels&) {
+  const Path path = path_of(p);
+  return path == Path::rows ? "in place" : path == Path::long_rows ? "in place, by columns of taps" : "padded strip";
+}
 
-// Fitted on Zen 4, AVX-512 float32, as shares of the nominal peak: in place at stride 1, 0.62 for 3x3, 0.79 for 5x5,
-// 0.84 for 7x7 and 0.7 for 11x11; at stride 2 0.28, 0.45 and 0.52 (loads and shuffles). The strip's copy takes 0.5 ns a
-// value.
+// Fitted on Zen 4, AVX-512 float32, as shares of the nominal peak: in place at stride 1, 0.65 to 0.85 for 3x3, 0.9 for
+// 5x5, 0.95 for 7x7 and for large kernels; at stride 2 0.45, 0.6 and 0.7 (loads and shuffles). The strip's copy takes
+// 0.5 ns a value.
 double cost(const ConvProblem& p, const Kernels& kernels) {
   const Extent lanes = p.dtype == DType::float32 ? std::min(kernels.f32.lanes, 8) : std::min(kernels.f64.lanes, 4);
   const double taps = double(p.R * p.S), values = double(p.input_size() + p.output_size());
-  double share = 0.3, bytes = 10.0 * double(p.input_size());
-  if (in_place(p)) {
-    share = p.stride_h == 2 ? 0.65 * taps / (taps + 12) : (has_own_kernel(p) ? 0.95 : 0.75) * taps / (taps + 4.5);
+  double share = 0.45, bytes = 10.0 * double(p.input_size());
+  if (path_of(p) != Path::strips) {
+    share = p.stride_h == 2 ? 0.8 * taps / (taps + 7) : 0.97 * taps / (taps + 2.5);
     bytes = 0.1 * values * double(size_of(p.dtype));  // mostly from cache, and beside the arithmetic
   }
   return estimate(flops_of(p), share * pixel_share(lanes, p.Q()), bytes, p, kernels);
@@ -79,9 +94,9 @@ struct Strips {
 };
 
 std::size_t workspace(const ConvProblem& p, const Resources& r) {
-  if (in_place(p)) return 0;
+  if (path_of(p) != Path::strips) return 0;
   return with_type(
-      p, [&](auto t) { return offsets_bytes(p.taps()) + Strips<decltype(t)>(p).bytes() * std::size_t(r.threads); });
+      p, [&](auto t) { return 2 * offsets_bytes(p.taps()) + Strips<decltype(t)>(p).bytes() * std::size_t(r.threads); });
 }
 
 // Tasks of filters x output rows: planes are shared out first; rows only if there are few planes, and not in slivers.
@@ -106,7 +121,6 @@ bool run_in_place(const Execution<T>& e) {
     d.per_channel = per_channel;
     d.position = k % per_channel;
     d.weights = reinterpret_cast<const T*>(e.packed) + k * p.taps();
-    d.chunk = chunk_of(p);
     d.R = p.R;
     d.S = p.S;
     d.stride = p.stride_h;
@@ -120,7 +134,7 @@ bool run_in_place(const Execution<T>& e) {
     d.out = e.output + (n * p.K + k) * P * Q;
     d.plane = P * Q;
     d.epilogue = &epilogue;
-    set.depthwise_rows(d);
+    (path_of(p) == Path::rows ? set.depthwise_rows : set.depthwise_long)(d);
   });
 }
 
@@ -131,8 +145,13 @@ bool run_strips(const Execution<T>& e) {
   const Strips<T> strips(p);
   const Extent P = p.P(), Q = p.Q(), most = std::max<Extent>(1, (P + strips.blocks - 1) / strips.blocks);
   auto* offset = reinterpret_cast<std::ptrdiff_t*>(e.workspace);
-  strip_offsets(p, strips.shape, 1, offset);
-  std::byte* slices = e.workspace + offsets_bytes(p.taps());
+  auto* run_taps = reinterpret_cast<std::ptrdiff_t*>(e.workspace + offsets_bytes(p.taps()));
+  Extent runs = 0;
+  visit_runs(p, [&](Extent r, Extent s, Extent taps) {
+    offset[runs] = strip_offset(p, strips.shape, r, s);
+    run_taps[runs++] = taps;
+  });
+  std::byte* slices = e.workspace + 2 * offsets_bytes(p.taps());
   return parallel_for(p.N * p.C * strips.blocks, e.resources.threads, [&](Extent task, int thread) {
     const Extent row = task % strips.blocks * most, rows = std::min(most, P - row), image = task / strips.blocks;
     if (rows <= 0) return;
@@ -142,7 +161,7 @@ bool run_strips(const Execution<T>& e) {
       const Extent plane = image * p.K_per_group() + i, k = plane % p.K;
       const Epilogue<T> epilogue = from_filter(e.epilogue, k);
       const T* weights = reinterpret_cast<const T*>(e.packed) + k * p.taps();
-      set.depthwise_strip({strip, strips.shape.row_step(p), offset, weights, p.taps(), rows, Q,
+      set.depthwise_strip({strip, strips.shape.row_step(p), runs, offset, run_taps, weights, rows, Q,
                            e.output + (plane * P + row) * Q, &epilogue});
     }
   });
@@ -150,7 +169,7 @@ bool run_strips(const Execution<T>& e) {
 
 template <class T>
 bool run(const Execution<T>& e) {
-  return in_place(e.problem) ? run_in_place(e) : run_strips(e);
+  return path_of(e.problem) == Path::strips ? run_strips(e) : run_in_place(e);
 }
 
 }  // namespace

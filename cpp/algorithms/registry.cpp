@@ -6,6 +6,7 @@
   X(pointwise)                 \
   X(matvec)                    \
   X(depthwise)                 \
+  X(grouped)                   \
   X(winograd)                  \
   X(direct)                    \
   X(im2col)                    \

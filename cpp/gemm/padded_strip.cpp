@@ -24,15 +24,15 @@ StripShape strip_shape(const ConvProblem& p, Extent rows, Extent columns) {
   return shape;
 }
 
+std::ptrdiff_t strip_offset(const ConvProblem& p, const StripShape& shape, Extent r, Extent s) {
+  const Extent row = shape.rows_by_tap ? r * shape.rows : r * p.dilation_h, column = s * p.dilation_w;
+  return row * shape.row_length + column % p.stride_w * shape.phase_length + column / p.stride_w;
+}
+
 void strip_offsets(const ConvProblem& p, const StripShape& shape, Extent channels, std::ptrdiff_t* offset) {
   for (Extent c = 0; c < channels; ++c)
     for (Extent r = 0; r < p.R; ++r)
-      for (Extent s = 0; s < p.S; ++s) {
-        const Extent row = shape.rows_by_tap ? r * shape.rows : r * p.dilation_h;
-        const Extent column = s * p.dilation_w;
-        *offset++ = c * shape.channel_stride + row * shape.row_length + column % p.stride_w * shape.phase_length +
-                    column / p.stride_w;
-      }
+      for (Extent s = 0; s < p.S; ++s) *offset++ = c * shape.channel_stride + strip_offset(p, shape, r, s);
 }
 
 namespace {

@@ -3,6 +3,8 @@
 // padding: the copy is one image's worth, where im2col is R * S of them.
 #pragma once
 
+#include <cstddef>
+
 #include "fastconv/problem.hpp"
 
 namespace fastconv {
@@ -22,6 +24,9 @@ struct StripShape {
 
 // For `rows` output rows of `columns` output columns.
 StripShape strip_shape(const ConvProblem& problem, Extent rows, Extent columns);
+
+// Offset of tap (r, s) in a channel.
+std::ptrdiff_t strip_offset(const ConvProblem& problem, const StripShape& shape, Extent r, Extent s);
 
 // Offset of every (c, r, s), in the order of the weights: `steps` = channels * R * S values.
 void strip_offsets(const ConvProblem& problem, const StripShape& shape, Extent channels, std::ptrdiff_t* offset);

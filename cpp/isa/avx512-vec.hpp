@@ -205,6 +205,32 @@ inline void split_even_odd(HalfD a, HalfD b, HalfD& even, HalfD& odd) {
   odd.v = _mm256_permutex2var_pd(a.v, _mm256_add_epi64(e, _mm256_set1_epi64x(1)), b.v);
 }
 
+// Every lane takes its upper neighbour's value, the last one the first of `next`.
+inline F shift_in(F a, F next) {
+  return {_mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(next.v), _mm512_castps_si512(a.v), 1))};
+}
+inline D shift_in(D a, D next) {
+  return {_mm512_castsi512_pd(_mm512_alignr_epi64(_mm512_castpd_si512(next.v), _mm512_castpd_si512(a.v), 1))};
+}
+inline HalfF shift_in(HalfF a, HalfF next) {
+  return {_mm256_castsi256_ps(_mm256_alignr_epi32(_mm256_castps_si256(next.v), _mm256_castps_si256(a.v), 1))};
+}
+inline HalfD shift_in(HalfD a, HalfD next) {
+  return {_mm256_castsi256_pd(_mm256_alignr_epi64(_mm256_castpd_si256(next.v), _mm256_castpd_si256(a.v), 1))};
+}
+// Every lane takes its lower neighbour's value, the first one the last of `previous`.
+inline F shift_up(F previous, F a) {
+  return {_mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(a.v), _mm512_castps_si512(previous.v), 15))};
+}
+inline D shift_up(D previous, D a) {
+  return {_mm512_castsi512_pd(_mm512_alignr_epi64(_mm512_castpd_si512(a.v), _mm512_castpd_si512(previous.v), 7))};
+}
+inline HalfF shift_up(HalfF previous, HalfF a) {
+  return {_mm256_castsi256_ps(_mm256_alignr_epi32(_mm256_castps_si256(a.v), _mm256_castps_si256(previous.v), 7))};
+}
+inline HalfD shift_up(HalfD previous, HalfD a) {
+  return {_mm256_castsi256_pd(_mm256_alignr_epi64(_mm256_castpd_si256(a.v), _mm256_castpd_si256(previous.v), 3))};
+}
 inline F shift_in(F a, float next) {
   const __m512 down = _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(a.v), _mm512_castps_si512(a.v), 1));
   return {_mm512_mask_broadcastss_ps(down, 0x8000, _mm_set_ss(next))};

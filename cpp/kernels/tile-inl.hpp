@@ -39,12 +39,6 @@ template <bool Accumulate, bool Finish, bool Tail, class T, int M, int NV>
   }
 }
 
-// Bounds that bound nothing are not applied: with 64 steps, bias and bounds on 28 sums took 5 % of a tile's time.
-template <class T>
-[[gnu::always_inline]] inline bool clips(const Epilogue<T>* epilogue) {
-  return epilogue && (epilogue->low > -T(__builtin_inf()) || epilogue->high < T(__builtin_inf()));
-}
-
 template <class T, int M, int NV, bool Tail>
 void pixel_tile(const Tile<T>& tile) {
   using V = Vec<T>;
@@ -80,7 +74,7 @@ void pixel_tile(const Tile<T>& tile) {
   }
 
   const Epilogue<T>* epilogue = tile.epilogue;
-  if (clips(epilogue))
+  if (epilogue && clips(*epilogue))
     tile.accumulate ? store_sums<true, true, Tail>(tile, sum, live) : store_sums<false, true, Tail>(tile, sum, live);
   else
     tile.accumulate ? store_sums<true, false, Tail>(tile, sum, live) : store_sums<false, false, Tail>(tile, sum, live);
@@ -157,7 +151,7 @@ void channel_tile(const Tile<T>& tile) {
 #pragma GCC unroll 8
       for (int j = 0; j < NV; ++j) sum[p][j] = add(sum[p][j], V::load(tile.out + p * tile.ld + j * L));
   }
-  if (clips(tile.epilogue)) {
+  if (tile.epilogue && clips(*tile.epilogue)) {
     const V low = V::broadcast(tile.epilogue->low), high = V::broadcast(tile.epilogue->high);
 #pragma GCC unroll 32
     for (int p = 0; p < PX; ++p)

@@ -8,3 +8,15 @@
 #endif
 
 #include "kernels/kernel_set.hpp"
+
+namespace fastconv::FASTCONV_ISA {
+namespace {
+
+// A number known at compile time, as an argument.
+template <int N>
+struct Constant {
+  static constexpr int value = N;
+};
+
+}  // namespace
+}  // namespace fastconv::FASTCONV_ISA

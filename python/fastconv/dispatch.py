@@ -50,14 +50,24 @@ def _is_one_output(p: Problem, _: bool) -> bool:
     return p.P == p.Q == 1 and (p.R, p.S) == (p.H, p.W)
 
 
-def _pays_for_transformed_weights(p: Problem, prepared: bool) -> bool:
-    return _cost("winograd", p, prepared) <= min(_cost("direct", p, prepared), _cost("im2col", p, prepared))
+def _costs_least(algorithm: str, p: Problem, prepared: bool) -> bool:
+    return _cost(algorithm, p, prepared) <= min(_cost("direct", p, prepared), _cost("im2col", p, prepared))
 
 
 RULES = (
     Rule("depthwise", "each channel has filters of its own (groups == C)", lambda p, _: p.groups == p.C > 1),
     Rule("matvec", "one output pixel: bound by reading the weights, once for all images", _is_one_output),
     Rule("pointwise", "1x1 kernel: one matrix product on the image itself", lambda p, _: p.R == p.S == 1),
+    Rule(
+        "depthwise",
+        "one channel, and estimated no slower than direct and im2col",
+        lambda p, prepared: p.C == 1 and _costs_least("depthwise", p, prepared),
+    ),
+    Rule(
+        "grouped",
+        "few channels per group: estimated no slower than direct and im2col",
+        lambda p, prepared: p.groups > 1 and _costs_least("grouped", p, prepared),
+    ),
     Rule(
         "winograd",
         f"3x3, stride 1, at least {WINOGRAD_CHANNELS} channels, weights transformed beforehand: fewest multiplications",
@@ -66,7 +76,7 @@ RULES = (
     Rule(
         "winograd",
         f"3x3, stride 1, at least {WINOGRAD_CHANNELS} channels, and enough pixels to pay for transforming the weights",
-        lambda p, prepared: _has_winograd_shape(p) and _pays_for_transformed_weights(p, prepared),
+        lambda p, prepared: _has_winograd_shape(p) and _costs_least("winograd", p, prepared),
     ),
     Rule(
         "direct",
@@ -77,6 +87,7 @@ RULES = (
     Rule("direct", "im2col is ruled out", lambda p, _: True),
     Rule("depthwise", "the faster algorithms are ruled out", lambda p, _: True),
     Rule("matvec", "the faster algorithms are ruled out", lambda p, _: True),
+    Rule("grouped", "the faster algorithms are ruled out", lambda p, _: True),
     Rule("pointwise", "the faster algorithms are ruled out", lambda p, _: True),
     Rule("winograd", "the faster algorithms are ruled out", lambda p, _: True),
     Rule("reference", "nothing else accepts the problem within the limit", lambda p, _: True),
