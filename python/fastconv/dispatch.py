@@ -17,8 +17,8 @@ from fastconv._core import Problem
 # Winograd's transforms cost a multiple of C + K per tile, its gain grows with C * K. Below this the register tiles of
 # the matrix products stay half empty.
 WINOGRAD_CHANNELS = 16
-# `grouped` reads the image once for every two filters, so its estimate holds while few channels add up. (8 -> 8 on 8 x 8
-# pixels, 3x3: 1.0 us, with im2col 4.4.)
+# `grouped` reads the image once for every two filters, so its estimate holds while few channels add up. (8 -> 8 on
+# 8 x 8 pixels, 3x3: 1.0 us, with im2col 4.4.)
 FEW_CHANNELS = 8
 
 
