@@ -95,7 +95,9 @@ struct ChannelBlocking {
       best = n;
     }
     rows = Split(P, best);
-    parts_of_filters = filter_parts(p.K_per_group(), lanes.unit(), images * rows.parts * columns.parts, threads);
+    // Cutting the filters costs nothing here, so there are more tasks than elsewhere: a thread may come late.
+    parts_of_filters =
+        filter_parts(p.K_per_group(), lanes.unit(), images * rows.parts * columns.parts, threads > 1 ? 2 * threads : 1);
     sums_bytes = bytes_of<T>(lanes.sums(rows.size(0), width));
   }
 

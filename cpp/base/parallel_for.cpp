@@ -26,10 +26,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // Until both threads are at work takes 0.2 to 0.8 us with a spinning worker, 30 to 50 us with a sleeping one (2-core
-// EPYC guest, medians). A worker spins for about what a wake-up costs: the layers of one network follow each other
-// faster. The caller has nothing better to do, so it spins until a wake-up adds a tenth at most; but politely, as the
-// worker may need this very CPU.
-constexpr auto worker_spin = std::chrono::microseconds(30);
+// EPYC guest, medians). A worker spins for as long as what lies between two layers of a network run from Python may
+// take; the caller, which has nothing better to do, until a wake-up adds a tenth at most. Both become polite after a
+// while: another thread, the other one of the two perhaps, may need this very CPU.
+constexpr auto polite_after = std::chrono::microseconds(30);
+constexpr auto worker_spin = std::chrono::microseconds(1000);
 constexpr auto caller_spin = std::chrono::microseconds(500);
 constexpr auto ask_interval = std::chrono::milliseconds(20);
 
@@ -59,7 +60,7 @@ bool spin_until(Done done, Clock::duration limit) {
   if (done()) return true;
   const auto start = Clock::now();
   for (auto spun = Clock::duration::zero(); spun < limit; spun = Clock::now() - start) {
-    if (spun > worker_spin) std::this_thread::yield();
+    if (spun > polite_after) std::this_thread::yield();
     for (int i = 0; i < 16; ++i, pause_cpu())
       if (done()) return true;
   }

@@ -1,7 +1,7 @@
 // The library's own thread pool. OpenMP is not used: a second OpenMP runtime in one process is a known source of 2-4x
 // slowdowns, and GNU OpenMP does not survive fork().
 //
-// The caller takes part. Workers start at first use, spin for some tens of microseconds after a job and then sleep.
+// The caller takes part. Workers start at first use, spin for a millisecond after a job and then sleep.
 // After fork() the child begins with an empty pool. If another caller holds the pool, the job runs inline on the
 // calling thread: concurrent callers are safe and never wait for one another.
 #pragma once
