@@ -156,7 +156,7 @@ bool run_strips(const Execution<T>& e) {
     const Extent row = task % strips.blocks * most, rows = std::min(most, P - row), image = task / strips.blocks;
     if (rows <= 0) return;
     T* strip = reinterpret_cast<T*>(slices + strips.bytes() * std::size_t(thread));
-    copy_strip(p, strips.shape, e.input + image * p.H * p.W, 1, row, strips.shape.rows, 0, strip);
+    copy_strip(p, set, strips.shape, e.input + image * p.H * p.W, 1, row, strips.shape.rows, 0, strip);
     for (Extent i = 0; i < p.K_per_group(); ++i) {
       const Extent plane = image * p.K_per_group() + i, k = plane % p.K;
       const Epilogue<T> epilogue = from_filter(e.epilogue, k);

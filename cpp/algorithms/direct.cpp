@@ -80,7 +80,7 @@ bool run(const Execution<T>& e) {
     const Extent column = block % b.column_blocks * b.strip.columns, columns = std::min(b.strip.columns, Q - column);
     const Extent k = filters.begin(chunk);
     T* strip = reinterpret_cast<T*>(slices + b.strip_bytes * std::size_t(thread));
-    copy_strip(p, b.strip, e.input + image_group * C * p.H * p.W, C, row, rows, column, strip);
+    copy_strip(p, set, b.strip, e.input + image_group * C * p.H * p.W, C, row, rows, column, strip);
 
     const Product<T> product{set,
                              weight + g * packed_size + k * p.taps(),

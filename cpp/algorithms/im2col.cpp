@@ -58,7 +58,7 @@ bool run(const Execution<T>& e) {
   const Extent taps = p.taps(), pixels = p.P() * p.Q(), Kg = p.K_per_group();
   const T* weight = reinterpret_cast<const T*>(e.packed);
   auto* offset = reinterpret_cast<std::ptrdiff_t*>(e.workspace);
-  for (Extent i = 0; i < taps; ++i) offset[i] = i % b.part * b.ld;
+  for (Extent i = 0; i < taps; ++i) offset[i] = i < b.part ? i * b.ld : offset[i - b.part];
   std::byte* blocks = e.workspace + offsets_bytes(taps);
 
   const FilterParts filters(Kg, panel_rows(set, taps), b.parts_of_filters);
@@ -85,8 +85,8 @@ bool run(const Execution<T>& e) {
     for (Extent first = 0; first < taps; first += b.part) {
       product.first_step = first;
       product.last_step = std::min(taps, first + b.part);
-      pack_im2col_block(p, e.input + image_group * p.C_per_group() * p.H * p.W, first, product.last_step, first_pixel,
-                        count, to, b.ld);
+      pack_im2col_block(p, set, e.input + image_group * p.C_per_group() * p.H * p.W, first, product.last_step,
+                        first_pixel, count, to, b.ld);
       multiply_pixel_lanes(product);
     }
   });

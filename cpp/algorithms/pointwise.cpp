@@ -84,7 +84,7 @@ bool run(const Execution<T>& e) {
     const T* streamed = image + first_pixel;
     if (!b.in_place) {
       T* gathered = reinterpret_cast<T*>(slices + b.block_bytes * std::size_t(thread));
-      pack_im2col_block(p, image, 0, C, first_pixel, count, gathered, b.ld);
+      pack_im2col_block(p, set, image, 0, C, first_pixel, count, gathered, b.ld);
       streamed = gathered;
     }
     const Product<T> product{set,

@@ -3,14 +3,15 @@
 #pragma once
 
 #include "fastconv/problem.hpp"
+#include "kernels/kernel_set.hpp"
 
 namespace fastconv {
 
 // to[(row - first_row) * ld + column] for rows [first_row, last_row) of the matrix and output pixels [first, first +
 // count), pixels numbered p * Q + q. `image` is the first channel of the group.
 template <class T>
-void pack_im2col_block(const ConvProblem& problem, const T* image, Extent first_row, Extent last_row, Extent first,
-                       Extent count, T* to, Extent ld);
+void pack_im2col_block(const ConvProblem& problem, const KernelSet<T>& set, const T* image, Extent first_row,
+                       Extent last_row, Extent first, Extent count, T* to, Extent ld);
 
 // A row length that is an odd number of cache lines: rows that are a power of two apart would share L1 sets.
 template <class T>

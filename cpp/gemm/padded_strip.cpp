@@ -30,9 +30,10 @@ std::ptrdiff_t strip_offset(const ConvProblem& p, const StripShape& shape, Exten
 }
 
 void strip_offsets(const ConvProblem& p, const StripShape& shape, Extent channels, std::ptrdiff_t* offset) {
-  for (Extent c = 0; c < channels; ++c)
-    for (Extent r = 0; r < p.R; ++r)
-      for (Extent s = 0; s < p.S; ++s) *offset++ = c * shape.channel_stride + strip_offset(p, shape, r, s);
+  const Extent taps = p.R * p.S;
+  for (Extent r = 0; r < p.R; ++r)
+    for (Extent s = 0; s < p.S; ++s) offset[r * p.S + s] = strip_offset(p, shape, r, s);
+  for (Extent i = taps; i < channels * taps; ++i) offset[i] = offset[i - taps] + shape.channel_stride;
 }
 
 namespace {
@@ -65,11 +66,17 @@ void copy_row(const T* row, Extent W, Extent first, Extent stride, Extent count,
 }  // namespace
 
 template <class T>
-void copy_strip(const ConvProblem& p, const StripShape& shape, const T* image, Extent channels, Extent first_row,
-                Extent rows, Extent first_column, T* strip) {
+void copy_strip(const ConvProblem& p, const KernelSet<T>& set, const StripShape& shape, const T* image, Extent channels,
+                Extent first_row, Extent rows, Extent first_column, T* strip) {
   const Extent top = first_row * p.stride_h - p.pad_top;
   const Extent left = first_column * p.stride_w - p.pad_left;
   const Extent used = shape.rows_by_tap ? shape.input_rows : (rows - 1) * p.stride_h + (p.R - 1) * p.dilation_h + 1;
+  if (p.stride_w == 1 && !shape.rows_by_tap) {
+    for (Extent c = 0; c < channels; ++c)
+      set.window_rows({image + c * p.H * p.W, p.H, p.W, top, 1, left, used, shape.row_length,
+                       strip + c * shape.channel_stride, shape.row_length});
+    return;
+  }
   for (Extent c = 0; c < channels; ++c)
     for (Extent i = 0; i < used; ++i) {
       if (shape.rows_by_tap && i % shape.rows >= rows) continue;
@@ -84,7 +91,9 @@ void copy_strip(const ConvProblem& p, const StripShape& shape, const T* image, E
     }
 }
 
-template void copy_strip(const ConvProblem&, const StripShape&, const float*, Extent, Extent, Extent, Extent, float*);
-template void copy_strip(const ConvProblem&, const StripShape&, const double*, Extent, Extent, Extent, Extent, double*);
+template void copy_strip(const ConvProblem&, const KernelSet<float>&, const StripShape&, const float*, Extent, Extent,
+                         Extent, Extent, float*);
+template void copy_strip(const ConvProblem&, const KernelSet<double>&, const StripShape&, const double*, Extent, Extent,
+                         Extent, Extent, double*);
 
 }  // namespace fastconv

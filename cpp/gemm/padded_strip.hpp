@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include "fastconv/problem.hpp"
+#include "kernels/kernel_set.hpp"
 
 namespace fastconv {
 
@@ -33,7 +34,7 @@ void strip_offsets(const ConvProblem& problem, const StripShape& shape, Extent c
 
 // Fills the strip for output rows [first_row, first_row + rows) and columns from first_column on.
 template <class T>
-void copy_strip(const ConvProblem& problem, const StripShape& shape, const T* image, Extent channels, Extent first_row,
-                Extent rows, Extent first_column, T* strip);
+void copy_strip(const ConvProblem& problem, const KernelSet<T>& set, const StripShape& shape, const T* image,
+                Extent channels, Extent first_row, Extent rows, Extent first_column, T* strip);
 
 }  // namespace fastconv

@@ -6,6 +6,7 @@
 #include "kernels/pack-inl.hpp"
 #include "kernels/tile-inl.hpp"
 #include "kernels/transpose_store-inl.hpp"
+#include "kernels/window_rows-inl.hpp"
 #include "kernels/winograd_input-inl.hpp"
 #include "kernels/winograd_output-inl.hpp"
 
@@ -32,6 +33,7 @@ constexpr KernelSet<T> kernel_set() {
   set.transpose_store = transpose_store<T>;
   set.transpose_pack = transpose_pack<T>;
   set.strip_pack = strip_pack<T>;
+  set.window_rows = window_rows<T>;
   set.activate = activate<T>;
   set.winograd_f2 = {winograd_input<T, 2>, winograd_output<T, 2>};
   set.winograd_f4 = {winograd_input<T, 4>, winograd_output<T, 4>};

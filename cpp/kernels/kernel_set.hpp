@@ -66,6 +66,18 @@ struct StripPack {
   ptrdiff_t width, strip_step;  // width a multiple of the lanes
 };
 
+// to[i * to_ld + j] = image[row + i * row_step][column + j] for rows >= 1 and columns, zero where that is outside. Rows
+// are written in this order, whole vectors at a time, but nothing after the last row's last value.
+template <class T>
+struct WindowRows {
+  const T* image;  // a plane, H x W
+  ptrdiff_t H, W;
+  ptrdiff_t row, row_step, column;
+  ptrdiff_t rows, columns;
+  T* to;
+  ptrdiff_t to_ld;
+};
+
 // A block of `rows` x `columns` values, rows being pixels and columns channels, stored channel by channel.
 template <class T>
 struct TransposeStore {
@@ -173,6 +185,7 @@ struct KernelSet {
   void (*transpose_store)(const TransposeStore<T>&);
   void (*transpose_pack)(const TransposePack<T>&);
   void (*strip_pack)(const StripPack<T>&);
+  void (*window_rows)(const WindowRows<T>&);
   void (*activate)(T* values, ptrdiff_t count, ActivationKind kind, T slope);
   void (*depthwise_rows)(const DepthwiseRows<T>&);
   void (*depthwise_long)(const DepthwiseRows<T>&);
