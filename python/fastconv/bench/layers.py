@@ -62,9 +62,11 @@ class NamedLayer:
         """Input pixels, in height and width, that one output sees."""
         return self.dilation[0] * (self.R - 1) + 1, self.dilation[1] * (self.S - 1) + 1
 
-    def problem(self, dtype: npt.DTypeLike = np.float32) -> Problem:
+    def problem(self, dtype: npt.DTypeLike = np.float32, layout: str = "NCHW") -> Problem:
         """The core's description of this layer."""
-        return as_layer(self.input_shape, self.weight_shape, **self.options, dtype=np.dtype(dtype)).problem
+        N, C, H, W = self.input_shape
+        shape = (N, C, H, W) if layout == "NCHW" else (N, H, W, C)
+        return as_layer(shape, self.weight_shape, **self.options, layout=layout, dtype=np.dtype(dtype)).problem
 
     def random_weight(self, dtype: npt.DTypeLike = np.float32, seed: int = 0) -> Array:
         """Normal weights of variance 2 / (C/groups * R * S), which keeps a network's signal at one scale.

@@ -95,7 +95,7 @@ def _admit(
     deviation = max_error(y, exact)
     if not deviation <= WRONG:  # NaN is wrong, too
         return Entry(name, "failed", f"wrong result, error {deviation:.1e}", error=deviation), None
-    detail = engine.detail(case.layer, case.dtype) if isinstance(engine, FastConv) else ""
+    detail = engine.detail(case.layer, case.dtype, case.layout) if isinstance(engine, FastConv) else ""
     return Entry(name, error=deviation, detail=detail), call
 
 

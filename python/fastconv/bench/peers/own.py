@@ -38,9 +38,9 @@ class FastConv(Engine):
             return super().refuses(layer, dtype, layout)
         return _core.rejects(self.algorithm, layer.problem(dtype))
 
-    def detail(self, layer: NamedLayer, dtype: str) -> str:
-        """The algorithm that runs, and the inner choice it makes: "direct pixels"."""
-        problem = layer.problem(dtype)
+    def detail(self, layer: NamedLayer, dtype: str, layout: str) -> str:
+        """The algorithm that runs, and the inner choice it makes: "direct channel lanes"."""
+        problem = layer.problem(dtype, layout)
         name = choose(problem, prepared=True).algorithm if self.algorithm == "auto" else self.algorithm
         return f"{name} {_core.variant(name, problem)}".strip()
 
