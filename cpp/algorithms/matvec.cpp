@@ -18,7 +18,7 @@ struct Blocking {
 
   Blocking(const ConvProblem& p, const KernelSet<T>& set)
       : vectors(vectors_of(p, set)),
-        most_images(images_of(set, vectors)),
+        most_images(longest_run(set, vectors)),
         lanes(vectors * set.lanes),
         panels(padded_filters(set, p.K_per_group()), lanes),
         parts(p.taps(), set.run_part),
@@ -30,15 +30,10 @@ struct Blocking {
  private:
   static constexpr Extent images_of_block = 48;
 
-  static Extent images_of(const KernelSet<T>& set, Extent vectors) {
-    Extent most = 1;
-    while (most < max_channel_pixels && set.channel_tile[most + 1][vectors]) ++most;
-    return most;
-  }
   // Panels enough for many threads come first.
   static Extent vectors_of(const ConvProblem& p, const KernelSet<T>& set) {
     if (p.K_per_group() < 16 * set.lanes) return 2;
-    return p.N <= images_of(set, max_channel_vectors) ? Extent{max_channel_vectors} : Extent{set.run_vectors};
+    return p.N <= longest_run(set, max_channel_vectors) ? Extent{max_channel_vectors} : Extent{set.run_vectors};
   }
 };
 

@@ -14,8 +14,6 @@
 namespace fastconv {
 namespace {
 
-Extent ceil_div(Extent n, Extent d) { return (n + d - 1) / d; }
-
 // The larger tile is the faster one unless the map leaves it half empty, or is so small that the time goes into reading
 // the transformed weights, 36 values against 16 (512 channels at 7x7: 191 against 151 GFLOP/s).
 int outputs_of_tile(const ConvProblem& p) {

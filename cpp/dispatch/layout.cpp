@@ -15,9 +15,10 @@ std::size_t copied_bytes(Extent values, DType dtype) {
 
 }  // namespace
 
+std::size_t input_copy_bytes(const ConvProblem& p) { return copied_bytes(p.input_size(), p.dtype); }
+
 std::size_t layout_workspace(const Algorithm& algorithm, const ConvProblem& p) {
-  return is_transposed(algorithm, p) ? copied_bytes(p.input_size(), p.dtype) + copied_bytes(p.output_size(), p.dtype)
-                                     : 0;
+  return is_transposed(algorithm, p) ? input_copy_bytes(p) + copied_bytes(p.output_size(), p.dtype) : 0;
 }
 
 // Each value is read and written once more, at about 5 GB/s: one side of a transposition is scattered.

@@ -20,6 +20,8 @@ inline ConvProblem as_seen(const Algorithm& algorithm, const ConvProblem& proble
   return seen;
 }
 
+// Workspace of the copies: the input's, then the output's.
+std::size_t input_copy_bytes(const ConvProblem& problem);
 double layout_cost(const Algorithm& algorithm, const ConvProblem& problem);  // microseconds, beside the algorithm's
 std::size_t layout_workspace(const Algorithm& algorithm, const ConvProblem& problem);
 

@@ -57,7 +57,7 @@ bool run(const Algorithm& algorithm, const ConvProblem& p, const Resources& reso
   const Kernels& kernels = *resources.kernels;
   const Extent threads = resources.threads, pixels = p.P() * p.Q();
   std::byte* const x = workspace;
-  std::byte* const y = x + round_up(std::size_t(p.input_size()) * size_of(p.dtype), cache_line);
+  std::byte* const y = x + input_copy_bytes(p);
   std::byte* const rest = workspace + layout_workspace(algorithm, p);
   return transpose(kernels, p.dtype, threads, p.N, p.H * p.W, p.C, input, x) &&
          run_as_seen(algorithm, seen, resources, activation, x, packed, bias, y, rest) &&

@@ -9,8 +9,6 @@ namespace {
 // Weights of this many bytes are not in L2 when their turn comes.
 constexpr Extent fetch_least = 512 * 1024;
 
-Extent ceil_div(Extent a, Extent b) { return (a + b - 1) / b; }
-
 // The taps, or outputs, i in [0, count) with 0 <= start + i * step < size.
 struct Range {
   Extent begin, end;
@@ -64,9 +62,7 @@ void ChannelLanes<T>::run(const Task& task) const {
   for (Extent k = 0; k < padded; k += panel_) {
     const Extent lanes = std::min(panel_, padded - k), live = std::min(lanes, task.filters - k);
     const Extent vectors = lanes / set_.lanes;
-    Extent most = 1;  // as many as the registers hold with this panel's vectors
-    while (most < max_channel_pixels && set_.channel_tile[most + 1][vectors]) ++most;
-    const Split runs(columns, most);
+    const Split runs(columns, longest_run(set_, vectors));
 
     T bias[max_channel_vectors * widest_lanes] = {};
     if (task.epilogue.bias) std::copy_n(task.epilogue.bias + k, live, bias);

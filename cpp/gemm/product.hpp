@@ -20,6 +20,8 @@ namespace fastconv {
 // What one block may take of L2: half of the 1 MiB that current cores have.
 constexpr std::size_t l2_share = 512 * 1024;
 
+inline Extent ceil_div(Extent a, Extent b) { return (a + b - 1) / b; }
+
 inline std::size_t offsets_bytes(Extent steps) { return bytes_of<std::ptrdiff_t>(steps); }
 
 template <class T>
@@ -78,6 +80,13 @@ template <class T>
 void multiply_pixel_lanes(const Product<T>& product);
 
 // --- output channels as lanes ---
+// Pixels of the longest register tile with this many vectors of channels.
+template <class T>
+Extent longest_run(const KernelSet<T>& set, Extent vectors) {
+  Extent most = 1;
+  while (most < max_channel_pixels && set.channel_tile[most + 1][vectors]) ++most;
+  return most;
+}
 template <class T>
 Extent channel_panel(const KernelSet<T>& set) {
   return Extent{set.channel_vectors} * set.lanes;
