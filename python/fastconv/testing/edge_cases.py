@@ -83,10 +83,10 @@ EDGES = (
 # Large enough to be cut: for threads, for the caches, and for the blocks of each algorithm.
 CUT = (
     NamedLayer("threads, 16->24 @13x15 3x3", 16, 13, 15, 24, 3, 3, padding=((1, 1), (1, 1))),
-    NamedLayer("threads, 70->90 @7x6 1x1", 70, 7, 6, 90, 1, 1),
+    NamedLayer("threads, 70->190 @7x6 1x1", 70, 7, 6, 190, 1, 1),
     NamedLayer("reduction in parts, 600->13 @7x6 1x1", 600, 7, 6, 13, 1, 1),
     NamedLayer("reduction in parts, 60->17 @6x7 5x5", 60, 6, 7, 17, 5, 5, padding=((2, 2), (2, 2))),
-    NamedLayer("threads, depthwise 32 @30x31 3x3", 32, 30, 31, 32, 3, 3, padding=((1, 1), (1, 1)), groups=32),
+    NamedLayer("threads, depthwise 32 @44x43 3x3", 32, 44, 43, 32, 3, 3, padding=((1, 1), (1, 1)), groups=32),
     NamedLayer("few large planes, depthwise 1->2 @500x301 3x3", 1, 500, 301, 2, 3, 3, groups=1),
     NamedLayer("strips of a plane, depthwise 1 @700x500 3x3 by 3", 1, 700, 500, 1, 3, 3, stride=(3, 3), groups=1),
     NamedLayer("wide rows, 44->3 @4x1300 3x3", 44, 4, 1300, 3, 3, 3),
