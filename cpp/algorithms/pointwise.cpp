@@ -87,7 +87,7 @@ bool run(const Execution<T>& e) {
       pack_im2col_block(p, set, image, 0, C, first_pixel, count, gathered, b.ld);
       streamed = gathered;
     }
-    const Product<T> product{set,
+    Product<T> product{set,
                              weight + g * packed_size + k * C,
                              filters.size(chunk),
                              C,
@@ -100,6 +100,16 @@ bool run(const Execution<T>& e) {
                              pixels,
                              pixels,
                              from_filter(e.epilogue, g * Kg + k)};
+    // In place, the planes' pieces of a block lie in as many pages, where the hardware does not prefetch. (256 -> 64
+    // channels at 56 x 56: 73 -> 92 % of peak; with 8 images 43 -> 80.) The task after the next belongs to the other of
+    // two threads, so the block to come is as many tasks ahead as there are threads.
+    const Extent next = (task + e.resources.threads) / filters.count;
+    if (b.in_place && next > task / filters.count && next < p.N * p.groups * b.blocks) {
+      const Extent next_pixel = next % b.blocks * b.columns;
+      product.ahead = e.input + next / b.blocks * C * pixels + next_pixel;
+      product.ahead_step = b.ld;
+      product.ahead_columns = std::min(b.columns, pixels - next_pixel);
+    }
     multiply_pixel_lanes(product);
   });
 }

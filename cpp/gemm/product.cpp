@@ -37,6 +37,7 @@ void multiply_pixel_lanes(const Product<T>& p) {
   const Extent part = p.part ? p.part : part_of<T>(p.steps),
                width = p.strip ? p.strip : strip_width(p.set, p.filters, p.steps);
   const Extent strip_step = p.strip_step ? p.strip_step : width;
+  constexpr Extent line = Extent(cache_line / sizeof(T));
   for (Extent first = p.first_step; first < last_step; first += part) {
     const Extent steps = first + part < last_step ? part : last_step - first;
     for (Extent panel = 0; panel < panels.parts; ++panel) {
@@ -49,13 +50,26 @@ void multiply_pixel_lanes(const Product<T>& p) {
       tile.ld = p.out_ld;
       tile.accumulate = first > 0;
       tile.epilogue = first + steps == p.steps ? &p.epilogue : nullptr;
+      // The first tiles bring in the next block, a line of every step's pixels each; the others their share of the next
+      // panel of weights.
+      const Extent tiles = p.rows * ceil_div(p.columns, width), lines = ceil_div(p.ahead_columns, line);
+      const Extent share = panel + 1 < panels.parts ? ceil_div(panels.size(panel + 1) * steps, tiles) : 0;
+      const T* const next_panel = p.packed + (k + m) * p.steps + first * panels.size(panel + 1);
+      Extent done = 0;  // tiles
       for (Extent row = 0; row < p.rows; ++row)
-        for (Extent column = 0; column < p.columns; column += width) {
+        for (Extent column = 0; column < p.columns; column += width, ++done) {
           const Extent pixels = p.columns - column < width ? p.columns - column : width;
-          const Extent vectors = (pixels + L - 1) / L;
+          const Extent vectors = (pixels + L - 1) / L, next_line = panel * tiles + done;
           tile.tail = int(pixels - (vectors - 1) * L);
           tile.streamed = p.streamed + row * p.row_step + column / width * strip_step;
           tile.out = p.out + k * p.out_ld + row * p.out_row + column;
+          if (next_line < lines) {
+            tile.ahead = p.ahead + first * p.ahead_step + next_line * line;
+            tile.ahead_step = p.ahead_step;
+          } else {
+            tile.ahead = share ? next_panel + done * share : nullptr;
+            tile.ahead_step = ceil_div(share, steps);
+          }
           p.set.pixel_tile[tile.tail != L][m][vectors](tile);
         }
     }

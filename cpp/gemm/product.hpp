@@ -46,6 +46,10 @@ struct Product {
   // Pixel lanes can take the reduction in parts: steps [first_step, last_step) now, the rest in other calls.
   Extent first_step = 0, last_step = -1;
   Extent part = 0;  // steps of one part; 0 for part_of(steps)
+  // The next block of pixels, to be brought into L2 meanwhile: as many columns, `ahead_step` from one reduction step to
+  // the next. Null if there is none, or if it has no such order.
+  const T* ahead = nullptr;
+  Extent ahead_step = 0, ahead_columns = 0;
 };
 
 // Length of a part of the reduction: a weight panel of it stays in L1 (14 rows x 512 floats: 28 KB). Parts are even,

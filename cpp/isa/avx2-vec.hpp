@@ -153,6 +153,8 @@ inline D shift_in(D a, double next) {
 }
 
 inline constexpr int tile_pixel_rows = 6, tile_pixel_vectors = 2, tile_short_rows = 6;
+// 24 instructions for 12 multiply-adds are too many for a core whose sibling is busy: two steps a turn (10-18 %).
+inline constexpr int tile_unroll = 2;
 inline constexpr int tile_channel_pixels = 6, tile_channel_vectors = 2;
 // 4 x 3: runs of 7 and 14 pixels split well (512 channels at 7 x 7: 73 % of peak against 68 with 6 x 2). Parts fit L1:
 // with 1024 steps 512 channels at 28 x 28 fall from 89 to 68 %.

@@ -241,6 +241,7 @@ inline D shift_in(D a, double next) {
 }
 
 inline constexpr int tile_pixel_rows = 14, tile_pixel_vectors = 2, tile_short_rows = 8;
+inline constexpr int tile_unroll = 2;
 inline constexpr int tile_channel_pixels = 14, tile_channel_vectors = 2;
 // Panels of 3 vectors suit runs of 7 to 9 pixels (512 channels at 7 x 7: 100 % of peak against 94 with 2, 83 with 4);
 // parts are long because weights stream from L2 without loss (512 at 28 x 28: 98 % against 96 with 512, 94 with 256).

@@ -143,6 +143,7 @@ inline Vec<T> shift_in(Vec<T> a, T next) {
 
 // Tiles: a few sums more than the baseline has registers cost less here than reloading the operands.
 inline constexpr int tile_pixel_rows = 4, tile_pixel_vectors = 2, tile_short_rows = 4;
+inline constexpr int tile_unroll = 1;
 inline constexpr int tile_channel_pixels = 4, tile_channel_vectors = 2;
 inline constexpr int run_vectors = 2, run_part = 340;
 // Baseline x86-64, one thread, float32: what the cost estimates compare with.

@@ -33,7 +33,7 @@ struct Tile {
   ptrdiff_t pixel_step;  // channel lanes: from one pixel to the next in the streamed operand
   const T* initial;  // where the sums start, one value per filter; null for zero
   bool accumulate;  // add what `out` holds
-  // Channel lanes: what to bring into L2 meanwhile, ahead_step values further for every step; null and 0 for nothing.
+  // What to bring into L2 meanwhile, ahead_step values further for every step; null and 0 for nothing.
   const T* ahead;
   ptrdiff_t ahead_step;
   // Null while more of the sum is to come, or if another kernel applies it. Its bias is not looked at: `initial` is.

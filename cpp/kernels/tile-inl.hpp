@@ -52,16 +52,21 @@ void pixel_tile(const Tile<T>& tile) {
     for (int j = 0; j < NV; ++j) sum[m][j] = start;
   }
 
-  // Sums of an earlier part of the reduction have left L1 and perhaps L2 by now.
-  if (tile.accumulate)
+  // The outputs have left L1 and perhaps L2 since they were last touched: they come in during the sum. (With the
+  // weights brought in ahead, below: AVX2 1024 x 1024 x 1024 from 77-81 % of peak to 87-88.)
+  if (tile.accumulate || tile.steps >= 128)
     for (int m = 0; m < M; ++m)
       for (int j = 0; j < NV * L * int(sizeof(T)); j += 64)
         __builtin_prefetch(reinterpret_cast<const char*>(tile.out + m * tile.ld) + j, 1);
 
   const T* weight = tile.packed;
+  const T* ahead = tile.ahead ? tile.ahead : weight;  // as in channel_tile
   const ptrdiff_t* offset = tile.offset;
+#pragma GCC unroll tile_unroll
   for (const ptrdiff_t* end = offset + tile.steps; offset != end; ++offset, weight += M) {
     const T* pixel = tile.streamed + *offset;
+    __builtin_prefetch(ahead, 0, 2);
+    ahead += tile.ahead_step;
     V p[NV];
 #pragma GCC unroll 8
     for (int j = 0; j < NV; ++j) p[j] = Tail && j == NV - 1 ? V::load(pixel + j * L, live) : V::load(pixel + j * L);
@@ -126,6 +131,7 @@ void channel_tile(const Tile<T>& tile) {
   const ptrdiff_t* offset = tile.offset;
   const ptrdiff_t step = tile.pixel_step * ptrdiff_t(sizeof(T));
   PixelSteps steps{step, 3 * step, 5 * step, 7 * step};
+#pragma GCC unroll tile_unroll
   for (const ptrdiff_t* end = offset + tile.steps; offset != end; ++offset, weight += NV * L) {
     const char* pixel = reinterpret_cast<const char*>(tile.streamed + *offset);
     asm("" : "+r"(steps.one), "+r"(steps.three), "+r"(steps.five));
