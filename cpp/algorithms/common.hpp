@@ -42,13 +42,38 @@ inline double channel_share(Extent lanes, Extent filters, Extent steps) {
   return double(filters) / double((filters + lanes - 1) / lanes * lanes) * double(steps) / (double(steps) + 12.0);
 }
 
-// Equal blocks of at most `most` pixels, multiples of 64 so that only the last one has a tail; enough blocks to share
-// out over the threads if there are that many pixels.
-inline Extent pixel_block(Extent pixels, Extent most, Extent other_tasks, int threads) {
-  const Extent wanted = threads > 1 ? (4 * Extent{threads} + other_tasks - 1) / std::max<Extent>(other_tasks, 1) : 1;
-  const Extent blocks = std::max({(pixels + most - 1) / most, std::min(wanted, pixels / 128), Extent{1}});
-  return std::min(pixels, ((pixels + blocks - 1) / blocks + 63) / 64 * 64);
+// The parts, `least` or a few more up to `most`, that share out evenly over the threads: seven tasks on two threads
+// leave one of them idle for an eighth of the time.
+inline Extent even_parts(Extent least, Extent most, Extent other_tasks, int threads) {
+  if (least * other_tasks >= 16 * threads) return least;
+  for (Extent parts = least; parts <= std::min(most, least + threads - 1); ++parts)
+    if (parts * other_tasks % threads == 0) return parts;
+  return least;
 }
+
+// An image's pixels in blocks of about equal size, at most `most`: multiples of 64, so that only the last one has a
+// tail; enough of them to share out over the threads if there are that many pixels.
+class PixelBlocks {
+ public:
+  PixelBlocks(Extent pixels, Extent most, Extent other_tasks, int threads)
+      : pixels_(pixels),
+        units_(Split::into(blocks(pixels, most, std::max<Extent>(other_tasks, 1), threads), ceil_div(pixels, unit))) {}
+  Extent count() const { return units_.parts; }
+  Extent begin(Extent block) const { return units_.begin(block) * unit; }
+  Extent size(Extent block) const { return std::min(pixels_, begin(block + 1)) - begin(block); }  // most in block 0
+
+ private:
+  static constexpr Extent unit = 64;
+  static Extent blocks(Extent pixels, Extent most, Extent other_tasks, int threads) {
+    const Extent units = ceil_div(pixels, unit);
+    const Extent wanted = threads > 1 ? ceil_div(4 * Extent{threads}, other_tasks) : 1;
+    const Extent least =
+        std::max({ceil_div(units, std::max<Extent>(1, most / unit)), std::min(wanted, pixels / 192), Extent{1}});
+    return least > 1 ? even_parts(least, units, other_tasks, threads) : 1;
+  }
+  Extent pixels_;
+  Split units_;
+};
 
 // Into how many parts the filters are cut so that `tasks` become enough for the threads.
 inline Extent filter_parts(Extent filters, Extent unit, Extent tasks, int threads) {

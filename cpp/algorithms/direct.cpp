@@ -16,7 +16,8 @@ using Choice = Lanes<one_row, never>;
 template <class T>
 struct Blocking {
   StripShape strip;
-  Extent row_blocks, column_blocks, parts_of_filters;
+  Split row_blocks{1, 1};
+  Extent column_blocks, parts_of_filters;
   std::size_t strip_bytes;
 
   Blocking(const ConvProblem& p, const Resources& r) {
@@ -34,13 +35,11 @@ struct Blocking {
     const Extent most = std::clamp<Extent>(4096 / columns, 1, std::max<Extent>(1, P / wanted));
     Extent rows = 1;
     while (rows < most && fits(rows + 1, columns)) ++rows;
-    row_blocks = (P + rows - 1) / rows;
-    rows = (P + row_blocks - 1) / row_blocks;  // even strips
-    row_blocks = (P + rows - 1) / rows;
+    const Extent others = p.N * p.groups * column_blocks;
+    row_blocks = Split::into(even_parts(ceil_div(P, rows), P, others, r.threads), P);
 
-    strip = strip_shape(p, rows, columns);
-    parts_of_filters = filter_parts(p.K_per_group(), panel_rows(set, p.taps()),
-                                    p.N * p.groups * row_blocks * column_blocks, r.threads);
+    strip = strip_shape(p, row_blocks.size(0), columns);
+    parts_of_filters = filter_parts(p.K_per_group(), panel_rows(set, p.taps()), others * row_blocks.parts, r.threads);
     strip_bytes = bytes_of<T>(strip.values(C));
   }
 };
@@ -72,11 +71,11 @@ bool run(const Execution<T>& e) {
   std::byte* slices = e.workspace + offsets_bytes(p.taps());
 
   const FilterParts filters(Kg, panel_rows(set, p.taps()), b.parts_of_filters);
-  const Extent strips = b.row_blocks * b.column_blocks;
+  const Extent strips = b.row_blocks.parts * b.column_blocks;
   return parallel_for(p.N * p.groups * strips * filters.count, e.resources.threads, [&](Extent task, int thread) {
     const Extent chunk = task % filters.count, block = task / filters.count % strips;
     const Extent image_group = task / filters.count / strips, n = image_group / p.groups, g = image_group % p.groups;
-    const Extent row = block / b.column_blocks * b.strip.rows, rows = std::min(b.strip.rows, P - row);
+    const Extent row = b.row_blocks.begin(block / b.column_blocks), rows = b.row_blocks.size(block / b.column_blocks);
     const Extent column = block % b.column_blocks * b.strip.columns, columns = std::min(b.strip.columns, Q - column);
     const Extent k = filters.begin(chunk);
     T* strip = reinterpret_cast<T*>(slices + b.strip_bytes * std::size_t(thread));

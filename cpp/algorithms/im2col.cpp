@@ -9,18 +9,17 @@ namespace {
 
 template <class T>
 struct Blocking {
-  Extent part, columns, blocks, ld, parts_of_filters;
+  Extent part;
+  PixelBlocks blocks;
+  Extent ld, parts_of_filters;
 
-  Blocking(const ConvProblem& p, const Resources& r) {
-    const KernelSet<T>& set = kernel_set<T>(*r.kernels);
-    const Extent pixels = p.P() * p.Q();
-    part = part_of<T>(p.taps());
-    const Extent most = std::max<Extent>(64, Extent(l2_share / sizeof(T)) / part);
-    columns = pixel_block(pixels, std::min<Extent>(most, 1024), p.N * p.groups, r.threads);
-    blocks = (pixels + columns - 1) / columns;
-    ld = odd_lines<T>(columns);
-    parts_of_filters = filter_parts(p.K_per_group(), panel_rows(set, p.taps()), p.N * p.groups * blocks, r.threads);
-  }
+  Blocking(const ConvProblem& p, const Resources& r)
+      : part(part_of<T>(p.taps())),
+        blocks(p.P() * p.Q(), std::clamp<Extent>(Extent(l2_share / sizeof(T)) / part, 64, 1024), p.N * p.groups,
+               r.threads),
+        ld(odd_lines<T>(blocks.size(0))),
+        parts_of_filters(filter_parts(p.K_per_group(), panel_rows(kernel_set<T>(*r.kernels), p.taps()),
+                                      p.N * p.groups * blocks.count(), r.threads)) {}
 };
 
 double cost(const ConvProblem& p, const Kernels& kernels) {
@@ -62,11 +61,11 @@ bool run(const Execution<T>& e) {
   std::byte* blocks = e.workspace + offsets_bytes(taps);
 
   const FilterParts filters(Kg, panel_rows(set, taps), b.parts_of_filters);
-  const Extent tasks = p.N * p.groups * b.blocks * filters.count;
+  const Extent tasks = p.N * p.groups * b.blocks.count() * filters.count;
   return parallel_for(tasks, e.resources.threads, [&](Extent task, int thread) {
-    const Extent chunk = task % filters.count, block = task / filters.count % b.blocks;
-    const Extent image_group = task / filters.count / b.blocks, g = image_group % p.groups;
-    const Extent first_pixel = block * b.columns, count = std::min(b.columns, pixels - first_pixel);
+    const Extent chunk = task % filters.count, block = task / filters.count % b.blocks.count();
+    const Extent image_group = task / filters.count / b.blocks.count(), g = image_group % p.groups;
+    const Extent first_pixel = b.blocks.begin(block), count = b.blocks.size(block);
     const Extent k = g * Kg + filters.begin(chunk);
     T* to = reinterpret_cast<T*>(blocks + bytes_of<T>(b.part * b.ld) * std::size_t(thread));
     Product<T> product{set,

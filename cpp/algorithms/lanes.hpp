@@ -72,7 +72,8 @@ struct ChannelBlocking {
   ChannelBlocking(const ConvProblem& p, const ChannelLanes<T>& lanes, int threads)
       : rows(1, 1), columns(p.Q(), most_pixels) {
     const Extent P = p.P(), images = p.N * p.groups;
-    if (P == 1 && !p.has_padding()) columns = Split(p.Q(), pixel_block(p.Q(), row_pixels(p), images, threads));
+    if (P == 1 && !p.has_padding())
+      columns = Split::into(PixelBlocks(p.Q(), row_pixels(p), images, threads).count(), p.Q());
     const Extent width = columns.size(0),
                  wanted = threads > 1 ? (4 * Extent{threads} - 1) / (images * columns.parts) + 1 : 1;
 
@@ -94,7 +95,7 @@ struct ChannelBlocking {
       least = moved;
       best = n;
     }
-    rows = Split(P, best);
+    rows = Split::into(even_parts(ceil_div(P, best), P, images * columns.parts, threads), P);
     // Cutting the filters costs nothing here, so there are more tasks than elsewhere: a thread may come late.
     parts_of_filters =
         filter_parts(p.K_per_group(), lanes.unit(), images * rows.parts * columns.parts, threads > 1 ? 2 * threads : 1);
