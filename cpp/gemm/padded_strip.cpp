@@ -1,7 +1,6 @@
 #include "gemm/padded_strip.hpp"
 
 #include <algorithm>
-#include <type_traits>
 
 #include "gemm/im2col_block.hpp"
 
@@ -36,59 +35,18 @@ void strip_offsets(const ConvProblem& p, const StripShape& shape, Extent channel
   for (Extent i = taps; i < channels * taps; ++i) offset[i] = offset[i - taps] + shape.channel_stride;
 }
 
-namespace {
-
-// to[i] = row[first + i * stride], zero outside [0, W).
-template <class T>
-void copy_row(const T* row, Extent W, Extent first, Extent stride, Extent count, T* to) {
-  const Extent begin = first < 0 ? std::min(count, (-first + stride - 1) / stride) : 0;
-  const Extent end = W - 1 < first ? begin : std::clamp((W - 1 - first) / stride + 1, begin, count);
-  std::fill(to, to + begin, T(0));
-  const auto pick = [&](auto step) {
-    for (Extent i = begin; i < end; ++i) to[i] = row[first + i * step];
-  };
-  switch (stride) {  // a constant stride lets the compiler shuffle vectors
-    case 1:
-      std::copy(row + first + begin, row + first + end, to + begin);
-      break;
-    case 2:
-      pick(std::integral_constant<Extent, 2>{});
-      break;
-    case 4:
-      pick(std::integral_constant<Extent, 4>{});
-      break;
-    default:
-      pick(stride);
-  }
-  std::fill(to + end, to + count, T(0));
-}
-
-}  // namespace
-
 template <class T>
 void copy_strip(const ConvProblem& p, const KernelSet<T>& set, const StripShape& shape, const T* image, Extent channels,
                 Extent first_row, Extent rows, Extent first_column, T* strip) {
-  const Extent top = first_row * p.stride_h - p.pad_top;
-  const Extent left = first_column * p.stride_w - p.pad_left;
-  const Extent used = shape.rows_by_tap ? shape.input_rows : (rows - 1) * p.stride_h + (p.R - 1) * p.dilation_h + 1;
-  if (p.stride_w == 1 && !shape.rows_by_tap) {
-    for (Extent c = 0; c < channels; ++c)
-      set.window_rows({image + c * p.H * p.W, p.H, p.W, top, 1, left, used, shape.row_length,
-                       strip + c * shape.channel_stride, shape.row_length});
-    return;
-  }
+  const Extent top = first_row * p.stride_h - p.pad_top, left = first_column * p.stride_w - p.pad_left;
+  const bool by_tap = shape.rows_by_tap;
+  const Extent used = by_tap ? rows : (rows - 1) * p.stride_h + (p.R - 1) * p.dilation_h + 1;
   for (Extent c = 0; c < channels; ++c)
-    for (Extent i = 0; i < used; ++i) {
-      if (shape.rows_by_tap && i % shape.rows >= rows) continue;
-      const Extent y = top + (shape.rows_by_tap ? i / shape.rows * p.dilation_h + i % shape.rows * p.stride_h : i);
-      T* to = strip + c * shape.channel_stride + i * shape.row_length;
-      if (y < 0 || y >= p.H)
-        std::fill(to, to + shape.row_length, T(0));
-      else
-        for (Extent phase = 0; phase < shape.phases; ++phase)
-          copy_row(image + (c * p.H + y) * p.W, p.W, left + phase, p.stride_w, shape.phase_length,
-                   to + phase * shape.phase_length);
-    }
+    for (Extent r = 0; r < (by_tap ? p.R : 1); ++r)
+      set.window_rows({image + c * p.H * p.W, p.H, p.W, top + r * p.dilation_h, by_tap ? p.stride_h : 1, left,
+                       p.stride_w, used, shape.phase_length,
+                       strip + c * shape.channel_stride + r * shape.rows * shape.row_length, shape.row_length,
+                       shape.phases, shape.phase_length});
 }
 
 template void copy_strip(const ConvProblem&, const KernelSet<float>&, const StripShape&, const float*, Extent, Extent,

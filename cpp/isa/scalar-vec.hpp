@@ -109,13 +109,6 @@ inline void transpose_load(const T* from, ptrdiff_t ld, Vec<T> (&out)[Vec<T>::la
     for (int r = 0; r < Vec<T>::lanes; ++r) out[c].v[r] = from[r * ld + c];
 }
 
-// phase[j] = from[j], from[j + m], from[j + 2m], ... of m * lanes contiguous values.
-template <int m, class T>
-inline void deinterleave(const T* from, Vec<T> (&phase)[m]) {
-  for (int j = 0; j < m; ++j)
-    for (int i = 0; i < Vec<T>::lanes; ++i) phase[j].v[i] = from[i * m + j];
-}
-
 // even[i] = (a, b)[2i], odd[i] = (a, b)[2i + 1]
 template <class T>
 inline void split_even_odd(Vec<T> a, Vec<T> b, Vec<T>& even, Vec<T>& odd) {
@@ -153,3 +146,5 @@ inline constexpr int vector_registers = 16;
 
 }  // namespace
 }  // namespace fastconv::scalar
+
+#include "isa/deinterleave-inl.hpp"

@@ -66,16 +66,18 @@ struct StripPack {
   ptrdiff_t width, strip_step;  // width a multiple of the lanes
 };
 
-// to[i * to_ld + j] = image[row + i * row_step][column + j] for rows >= 1 and columns, zero where that is outside. Rows
-// are written in this order, whole vectors at a time, but nothing after the last row's last value.
+// to[i * to_ld + f * phase_ld + j] = image[row + i * row_step][column + f + j * column_step] for rows >= 1, phases and
+// columns, zero where that is outside. Rows are written in this order, whole vectors at a time if there is one phase,
+// but nothing after the last row's last value.
 template <class T>
 struct WindowRows {
   const T* image;  // a plane, H x W
   ptrdiff_t H, W;
-  ptrdiff_t row, row_step, column;
+  ptrdiff_t row, row_step, column, column_step;
   ptrdiff_t rows, columns;
   T* to;
   ptrdiff_t to_ld;
+  ptrdiff_t phases = 1, phase_ld = 0;  // at most column_step
 };
 
 // A block of `rows` x `columns` values, rows being pixels and columns channels, stored channel by channel.
