@@ -8,62 +8,62 @@
 namespace fastconv::FASTCONV_ISA {
 namespace {
 
-// One row, every m-th pixel. `most`: values that may be written of each phase. (Masks only at the image's borders:
-// they take as long as all the rest.)
+// Every m-th pixel. (Where several vectors are shuffled, masks only at the image's borders: they take as long as all
+// the rest. Single vectors go by masks always: a branch per short row takes longer.)
 template <int m, bool OnePhase, class T>
-void window_row(const WindowRows<T>& w, const T* row, T* to, ptrdiff_t most) {
+void window_rows_by(const WindowRows<T>& w) {
   using V = Vec<T>;
   constexpr int L = V::lanes;
-  for (ptrdiff_t j = 0, x = w.column; j < w.columns; j += L, x += m * L) {
-    V in[m], phase[m];
-    if (x >= 0 && x + m * L <= w.W) {
-#pragma GCC unroll 4
-      for (int i = 0; i < m; ++i) in[i] = V::load(row + x + i * L);
-    } else {
-#pragma GCC unroll 4
-      for (int i = 0; i < m; ++i) in[i] = V::load_window(row, w.W, x + i * L);
+  const ptrdiff_t phases = OnePhase ? 1 : w.phases;
+  T* to = w.to;
+  for (ptrdiff_t i = 0; i < w.rows; ++i, to += w.to_ld) {
+    const ptrdiff_t y = w.row + i * w.row_step;
+    // What one phase's row writes too much, the next row overwrites. The last row must not.
+    const ptrdiff_t most = OnePhase && i + 1 < w.rows ? w.columns + L : w.columns;
+    const auto put = [&](V v, ptrdiff_t phase, ptrdiff_t j) {
+      T* const out = to + phase * w.phase_ld + j;
+      j + L <= most ? v.store(out) : v.store(out, V::first(int(w.columns - j)));
+    };
+    if (y < 0 || y >= w.H) {
+      for (ptrdiff_t f = 0; f < phases; ++f)
+        for (ptrdiff_t j = 0; j < w.columns; j += L) put(V::zero(), f, j);
+      continue;
     }
-    deinterleave<m>(in, phase);
-    const bool whole = j + L <= most;
-#pragma GCC unroll 4
-    for (int f = 0; f < (OnePhase ? 1 : m); ++f) {
-      if (f == w.phases) break;
-      T* const out = to + f * w.phase_ld + j;
-      whole ? phase[f].store(out) : phase[f].store(out, V::first(int(w.columns - j)));
+    const T* row = w.image + y * w.W;
+    for (ptrdiff_t j = 0, x = w.column; j < w.columns; j += L, x += m * L) {
+      V in[m], phase[m];
+      const bool inside = m > 1 && x >= 0 && x + m * L <= w.W;
+      for (int v = 0; v < m; ++v) in[v] = inside ? V::load(row + x + v * L) : V::load_window(row, w.W, x + v * L);
+      deinterleave<m>(in, phase);
+      for (int f = 0; f < m && f < phases; ++f) put(phase[f], f, j);
     }
   }
 }
 
 // Any step, value by value.
 template <class T>
-void window_row_by_values(const WindowRows<T>& w, const T* row, T* to) {
-  for (ptrdiff_t f = 0; f < w.phases; ++f)
-    for (ptrdiff_t j = 0; j < w.columns; ++j) {
-      const ptrdiff_t x = w.column + f + j * w.column_step;
-      to[f * w.phase_ld + j] = x >= 0 && x < w.W ? row[x] : T(0);
-    }
+void window_rows_by_values(const WindowRows<T>& w) {
+  for (ptrdiff_t i = 0; i < w.rows; ++i)
+    for (ptrdiff_t f = 0; f < w.phases; ++f)
+      for (ptrdiff_t j = 0; j < w.columns; ++j) {
+        const ptrdiff_t y = w.row + i * w.row_step, x = w.column + f + j * w.column_step;
+        const bool inside = y >= 0 && y < w.H && x >= 0 && x < w.W;
+        w.to[i * w.to_ld + f * w.phase_ld + j] = inside ? w.image[y * w.W + x] : T(0);
+      }
 }
 
 template <class T>
 void window_rows(const WindowRows<T>& w) {
-  T* to = w.to;
-  for (ptrdiff_t i = 0; i < w.rows; ++i, to += w.to_ld) {
-    const ptrdiff_t y = w.row + i * w.row_step;
-    // What one phase's row writes too much, the next row overwrites. The last row must not.
-    const ptrdiff_t most = w.phases == 1 && i + 1 < w.rows ? w.columns + Vec<T>::lanes : w.columns;
-    const bool inside = y >= 0 && y < w.H;
-    const T* row = inside ? w.image + y * w.W : nullptr;
-    if (!inside)
-      for (ptrdiff_t f = 0; f < w.phases; ++f)
-        for (ptrdiff_t j = 0; j < w.columns; ++j) to[f * w.phase_ld + j] = T(0);
-    else if (w.column_step == 1)
-      window_row<1, true>(w, row, to, most);
-    else if (w.column_step == 2)
-      w.phases == 1 ? window_row<2, true>(w, row, to, most) : window_row<2, false>(w, row, to, most);
-    else if (w.column_step == 4)
-      w.phases == 1 ? window_row<4, true>(w, row, to, most) : window_row<4, false>(w, row, to, most);
-    else
-      window_row_by_values(w, row, to);
+  const bool one = w.phases == 1;
+  switch (w.column_step) {
+    case 1:
+      return window_rows_by<1, true>(w);
+    case 2:
+      return one ? window_rows_by<2, true>(w) : window_rows_by<2, false>(w);
+    case 4:
+      return one ? window_rows_by<4, true>(w) : window_rows_by<4, false>(w);
+    default:
+      return window_rows_by_values(w);
   }
 }
 
