@@ -52,14 +52,17 @@ bool gemm(Extent M, Extent N, Extent K, const T* a, const T* b, T* c, const Reso
 
   const int threads = resources.threads;
   const Split panels(M, panel_rows(set, K));
-  if (!parallel_for(panels.parts, threads, [&](Extent panel, int) {
-        const Extent first = panels.begin(panel);
-        pack_pixel_lanes(set, a + first * K, panels.size(panel), K, packed + first * K);
+  // In these pieces A is packed and used: mostly by the same thread, if threads keep pace.
+  const Split pieces = Split::into(threads == 1 ? 1 : std::min<Extent>(panels.parts, 4 * threads), panels.parts);
+  if (!parallel_for(pieces.parts, threads, [&](Extent piece, int) {
+        for (Extent i = 0; i < pieces.size(piece); ++i) {
+          const Extent panel = pieces.begin(piece) + i, first = panels.begin(panel);
+          pack_pixel_lanes(set, a + first * K, panels.size(panel), K, packed + first * K);
+        }
       }))
     return false;
 
   // All threads pack a block of B, then share out its groups times pieces of A.
-  const Split pieces = Split::into(threads == 1 ? 1 : std::min<Extent>(panels.parts, 4 * threads), panels.parts);
   const Extent group_width = by.group * by.strip;
   for (Extent column = 0; column < N; column += by.width) {
     const Extent columns = std::min(by.width, N - column);
