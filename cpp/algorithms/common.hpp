@@ -17,6 +17,8 @@ auto with_type(const ConvProblem& problem, F&& f) {
 }
 
 inline std::string accepts_all(const ConvProblem&) { return {}; }
+inline bool always(const ConvProblem&) { return true; }
+inline bool never(const ConvProblem&) { return false; }
 
 template <class T>
 Epilogue<T> from_filter(Epilogue<T> epilogue, Extent k) {

@@ -1,6 +1,7 @@
 // groups == C: every filter sees one channel. At stride 1 (any dilation) and, for kernels of 3, 5 and 7 rows, stride 2
-// the image is read in place; other strides go through a padded copy of the channel.
+// the image is read in place; other strides go through a padded copy of the channel. NHWC: depthwise_nhwc.hpp.
 #include "algorithms/common.hpp"
+#include "algorithms/depthwise_nhwc.hpp"
 #include "gemm/padded_strip.hpp"
 #include "kernels/kernels.hpp"
 
@@ -19,9 +20,12 @@ bool has_own_kernel(const ConvProblem& p) {
   return (p.R == 3 || p.R == 5 || p.R == 7 || (by_one && p.has_unit_stride())) && p.S <= depthwise_columns;
 }
 
-enum class Path { rows, long_rows, strips };
+bool takes_nhwc(const ConvProblem& p) { return p.K == p.C; }
+
+enum class Path { rows, long_rows, strips, channels };
 
 Path path_of(const ConvProblem& p) {
+  if (p.layout == Layout::nhwc) return Path::channels;
   constexpr Extent largest = Extent{1} << 29;  // the kernels' column masks compare 32-bit numbers
   if (std::max({p.W, p.pad_left, p.pad_right, p.Q(), p.dilation_w * p.S}) > largest) return Path::strips;
   if (p.has_unit_stride()) return has_own_kernel(p) ? Path::rows : Path::long_rows;
@@ -49,8 +53,9 @@ std::size_t packed_bytes(const ConvProblem& p, const Kernels&) {
 }
 
 template <class T>
-void pack(const ConvProblem& p, const Kernels&, const T* weight, std::byte* packed) {
+void pack(const ConvProblem& p, const Kernels& kernels, const T* weight, std::byte* packed) {
   T* to = reinterpret_cast<T*>(packed);
+  if (path_of(p) == Path::channels) return pack_depthwise_nhwc(p, kernel_set<T>(kernels), weight, to);
   const Extent step = run_step(p);
   for (Extent k = 0; k < p.K; ++k, weight += p.taps())
     visit_runs(p, [&](Extent r, Extent s, Extent taps) {
@@ -59,8 +64,17 @@ void pack(const ConvProblem& p, const Kernels&, const T* weight, std::byte* pack
 }
 
 std::string variant(const ConvProblem& p, const Kernels&) {
-  const Path path = path_of(p);
-  return path == Path::rows ? "in place" : path == Path::long_rows ? "in place, by columns of taps" : "padded strip";
+  switch (path_of(p)) {
+    case Path::rows:
+      return "in place";
+    case Path::long_rows:
+      return "in place, by columns of taps";
+    case Path::strips:
+      return "padded strip";
+    case Path::channels:
+      return "channel lanes";
+  }
+  return {};
 }
 
 // Fitted on Zen 4, AVX-512 float32, as shares of the nominal peak: in place at stride 1, 0.65 to 0.85 for 3x3, 0.9 for
@@ -69,6 +83,7 @@ std::string variant(const ConvProblem& p, const Kernels&) {
 double cost(const ConvProblem& p, const Kernels& kernels) {
   const Extent lanes = p.dtype == DType::float32 ? std::min(kernels.f32.lanes, 8) : std::min(kernels.f64.lanes, 4);
   const double taps = double(p.R * p.S), values = double(p.input_size() + p.output_size());
+  if (path_of(p) == Path::channels) return estimate(flops_of(p), 0.8 * taps / (taps + 2.5), 0, p, kernels);
   double share = 0.45, bytes = 10.0 * double(p.input_size());
   if (path_of(p) != Path::strips) {
     share = p.stride_h == 2 ? 0.8 * taps / (taps + 7) : 0.97 * taps / (taps + 2.5);
@@ -169,7 +184,14 @@ bool run_strips(const Execution<T>& e) {
 
 template <class T>
 bool run(const Execution<T>& e) {
-  return path_of(e.problem) == Path::strips ? run_strips(e) : run_in_place(e);
+  switch (path_of(e.problem)) {
+    case Path::strips:
+      return run_strips(e);
+    case Path::channels:
+      return run_depthwise_nhwc(e);
+    default:
+      return run_in_place(e);
+  }
 }
 
 }  // namespace
@@ -183,7 +205,7 @@ const Algorithm depthwise = {
     .cost = cost,
     .packed_bytes = packed_bytes,
     .workspace = workspace,
-    .takes_nhwc = false,
+    .takes_nhwc = takes_nhwc,
     .f32 = {pack<float>, run<float>},
     .f64 = {pack<double>, run<double>},
 };

@@ -10,7 +10,6 @@ namespace fastconv {
 namespace {
 
 Extent one_row(const ConvProblem& p) { return p.Q(); }
-bool never(const ConvProblem&) { return false; }
 using Choice = Lanes<one_row, never>;
 
 template <class T>
@@ -109,7 +108,7 @@ const Algorithm direct = {
     .cost = cost,
     .packed_bytes = Choice::packed_bytes,
     .workspace = workspace,
-    .takes_nhwc = true,
+    .takes_nhwc = always,
     .f32 = {Choice::pack<float>, run<float>},
     .f64 = {Choice::pack<double>, run<double>},
 };

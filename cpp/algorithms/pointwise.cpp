@@ -136,7 +136,7 @@ const Algorithm pointwise = {
     .cost = cost,
     .packed_bytes = Choice::packed_bytes,
     .workspace = workspace,
-    .takes_nhwc = true,
+    .takes_nhwc = always,
     .f32 = {Choice::pack<float>, run<float>},
     .f64 = {Choice::pack<double>, run<double>},
 };

@@ -76,7 +76,7 @@ const Algorithm reference = {
     .cost = cost,
     .packed_bytes = packed_bytes,
     .workspace = workspace,
-    .takes_nhwc = true,
+    .takes_nhwc = always,
     .f32 = {pack<float>, run<float>},
     .f64 = {pack<double>, run<double>},
 };

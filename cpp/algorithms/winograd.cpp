@@ -257,7 +257,7 @@ const Algorithm winograd = {
     .cost = cost,
     .packed_bytes = packed_bytes,
     .workspace = workspace,
-    .takes_nhwc = false,
+    .takes_nhwc = never,
     .f32 = {pack<float>, run<float>},
     .f64 = {pack<double>, run<double>},
 };

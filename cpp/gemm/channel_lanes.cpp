@@ -3,19 +3,13 @@
 #include <algorithm>
 #include <vector>
 
+#include "gemm/tap_range.hpp"
+
 namespace fastconv {
 namespace {
 
 // Weights of this many bytes are not in L2 when their turn comes.
 constexpr Extent fetch_least = 512 * 1024;
-
-// The taps, or outputs, i in [0, count) with 0 <= start + i * step < size.
-struct Range {
-  Extent begin, end;
-  Range(Extent start, Extent step, Extent count, Extent size)
-      : begin(start < 0 ? std::min(count, ceil_div(-start, step)) : 0),
-        end(start < size ? std::clamp<Extent>((size - 1 - start) / step + 1, begin, count) : begin) {}
-};
 
 }  // namespace
 
@@ -111,8 +105,8 @@ void ChannelLanes<T>::add(Part& part, const T* image, Extent row, Extent column,
   Tile<T>& tile = part.tile;
   const Extent y = row * p_.stride_h - p_.pad_top, x = column * p_.stride_w - p_.pad_left;
   const Extent lanes = part.vectors * set_.lanes;
-  const Range rows(y, p_.dilation_h, p_.R, p_.H);
-  const Range left(x, p_.dilation_w, p_.S, p_.W), right(x + (pixels - 1) * p_.stride_w, p_.dilation_w, p_.S, p_.W);
+  const TapRange rows(y, p_.dilation_h, p_.R, p_.H);
+  const TapRange left(x, p_.dilation_w, p_.S, p_.W), right(x + (pixels - 1) * p_.stride_w, p_.dilation_w, p_.S, p_.W);
   // `count` columns of taps from s on, for the pixels [begin, end) of the run. One, unless all their rows are there.
   const auto multiply = [&](Extent s, Extent count, Extent begin, Extent end) {
     const Extent first = (s * p_.R + rows.begin) * part.channels;
@@ -148,7 +142,7 @@ void ChannelLanes<T>::add(Part& part, const T* image, Extent row, Extent column,
     for (Extent s = 0; s < p_.S; ++s) {
       if (s == begin) s = end;
       if (s >= p_.S) break;
-      const Range inside(x + s * p_.dilation_w, p_.stride_w, pixels, p_.W);
+      const TapRange inside(x + s * p_.dilation_w, p_.stride_w, pixels, p_.W);
       if (inside.begin < inside.end) multiply(s, 1, inside.begin, inside.end);
     }
   }

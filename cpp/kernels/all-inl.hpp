@@ -1,6 +1,7 @@
 // Every kernel, and the table of them that this unit exports. Included once by each isa/*.cpp, after its Vec.
 #include "kernels/depthwise-inl.hpp"
 #include "kernels/depthwise_long-inl.hpp"
+#include "kernels/depthwise_pixels-inl.hpp"
 #include "kernels/grouped-inl.hpp"
 #include "kernels/measure-inl.hpp"
 #include "kernels/pack-inl.hpp"
@@ -43,6 +44,7 @@ constexpr KernelSet<T> kernel_set() {
   set.grouped_filters[1] = most_tile_filters<2>;
   set.grouped_rows = grouped_rows<T>;
   set.depthwise_strip = depthwise_strip<T>;
+  set.depthwise_pixels = depthwise_pixels<T>;
   set.fma_rounds = fma_rounds<T>;
   set.read = read<T>;
   set.write = write<T>;

@@ -161,6 +161,21 @@ struct DepthwiseStrip {
   const Epilogue<T>* epilogue;
 };
 
+// A run of pixels of one output row with channels as lanes, and the taps that all of them have. Its bounds and bias are
+// applied; other activations are the caller's.
+template <class T>
+struct DepthwisePixels {
+  const T* x;  // the first pixel's first tap, first channel
+  ptrdiff_t pixel_step, row_step, column_step;  // from one output's tap to the next's; from tap to tap
+  const T* weights;  // that tap's, weights[channel]
+  ptrdiff_t weight_row, weight_column;
+  ptrdiff_t rows, columns;  // of taps
+  ptrdiff_t pixels, channels;
+  T* out;
+  ptrdiff_t out_step;
+  const Epilogue<T>* epilogue;
+};
+
 inline constexpr int depthwise_strip_rows = 4, depthwise_columns = 32;
 
 inline constexpr int max_pixel_rows = 14, max_pixel_vectors = 6;
@@ -194,6 +209,7 @@ struct KernelSet {
   int grouped_filters[2];  // at once, at strides 1 and 2
   void (*grouped_rows)(const DepthwiseRows<T>&);
   void (*depthwise_strip)(const DepthwiseStrip<T>&);
+  void (*depthwise_pixels)(const DepthwisePixels<T>&);
   WinogradKernels<T> winograd_f2, winograd_f4;
 
   // Measurement: `rounds` times a fixed number of independent FMAs, returning flops done; sums, fills or copies n

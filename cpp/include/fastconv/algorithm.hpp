@@ -48,7 +48,8 @@ struct Algorithm {
   double (*cost)(const ConvProblem&, const Kernels&);  // estimated microseconds of one thread, weights packed
   std::size_t (*packed_bytes)(const ConvProblem&, const Kernels&);
   std::size_t (*workspace)(const ConvProblem&, const Resources&);  // exact bytes
-  bool takes_nhwc;  // reads and writes problem.layout; else it only ever sees NCHW, and copies are made for it
+  // Whether it reads and writes NHWC itself; else it only ever sees NCHW, and copies are made for it.
+  bool (*takes_nhwc)(const ConvProblem&);
   Implementation<float> f32;
   Implementation<double> f64;
 };
