@@ -11,6 +11,8 @@ namespace {
 // Weights of this many bytes are not in L2 when their turn comes.
 constexpr Extent fetch_least = 512 * 1024;
 
+constexpr Extent most_in_set = 6;
+
 }  // namespace
 
 template <class T>
@@ -52,11 +54,14 @@ template <class T>
 void ChannelLanes<T>::run(const Task& task) const {
   const Extent columns = task.columns, padded = padded_filters(set_, task.filters);
   const bool nhwc = p_.layout == Layout::nhwc;
+  // Pixels a multiple of 4 KiB apart share one set of L1, which the run's other lines need as well. (NHWC, 1024 -> 256
+  // channels at 14 x 14: 82 -> 98 % of peak.)
+  const bool same_set = p_.stride_w * in_.pixel * Extent(sizeof(T)) % 4096 == 0;
   const bool fetch = task.filters * p_.taps() * Extent(sizeof(T)) >= fetch_least;
   for (Extent k = 0; k < padded; k += panel_) {
     const Extent lanes = std::min(panel_, padded - k), live = std::min(lanes, task.filters - k);
     const Extent vectors = lanes / set_.lanes;
-    const Split runs(columns, longest_run(set_, vectors));
+    const Split runs(columns, std::min(longest_run(set_, vectors), same_set ? most_in_set : columns));
 
     T bias[max_channel_vectors * widest_lanes] = {};
     if (task.epilogue.bias) std::copy_n(task.epilogue.bias + k, live, bias);
