@@ -283,14 +283,25 @@ def peak_memory(name: str, layer: NamedLayer, dtype: str) -> Growth:
 
 
 def _work(name: str, layer: NamedLayer, dtype: str, isa: str, threads: int) -> Iterator[None]:
+    yield from warmed_up(
+        partial(_stages, name, layer, dtype), partial(_stages, name, small_like(layer), dtype), dtype, isa, threads
+    )
+
+
+def warmed_up(
+    stages: Callable[[], Iterator[None]], small: Callable[[], Iterator[None]], dtype: str, isa: str, threads: int
+) -> Iterator[None]:
+    """The stages of a memory measurement, after small ones of the same kind.
+
+    Code is then paged in and threads have started before anything is counted. The small ones run in a thread that ends:
+    a thread keeps its workspace for the next call, which would hide as much of the growth.
+    """
     with use_isa(isa), num_threads(threads):
-        # A small layer of the same kind first: code is paged in and threads have started before anything is counted.
-        # In a thread that ends: a thread keeps its workspace for the next call, which would hide as much of the growth.
         _core.fma_peak(dtype, 1e-3)  # the small layer may be done before it wakes a second thread
-        first = threading.Thread(target=lambda: list(_stages(name, _small(layer), dtype)))
+        first = threading.Thread(target=lambda: list(small()))
         first.start()
         first.join()
-        yield from _stages(name, layer, dtype)
+        yield from stages()
 
 
 def _stages(name: str, layer: NamedLayer, dtype: str) -> Iterator[None]:
@@ -309,7 +320,8 @@ def _stages(name: str, layer: NamedLayer, dtype: str) -> Iterator[None]:
         plan(x, y)
 
 
-def _small(layer: NamedLayer) -> NamedLayer:
+def small_like(layer: NamedLayer) -> NamedLayer:
+    """A layer of the same kind whose tensors take next to no memory."""
     groups = min(layer.groups, 8)
     C, K = (min(8, extent // layer.groups) * groups for extent in (layer.C, layer.K))
     H, W = (field + 4 * step for field, step in zip(layer.receptive_field, layer.stride, strict=True))

@@ -19,6 +19,7 @@ from fastconv.bench.peers.engine import Engine
 from fastconv.bench.peers.outcome import Outcome
 from fastconv.bench.peers.own import OWN, FastConv
 from fastconv.bench.peers.probe import Probe
+from fastconv.bench.provenance import provenance
 from fastconv.cli import bench_peak, output
 from fastconv.cli import bench_report as report
 from fastconv.cli import options as opt
@@ -96,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
         for engine in engines.values():
             engine.set_environment(threads)
         names = "layout", "dtype", "bias", "seconds", "repeats"
-        origin = output.provenance() | {name: getattr(options, name) for name in names}
+        origin = provenance() | {name: getattr(options, name) for name in names}
         begin = time.monotonic()
         outcomes: list[Outcome] = []
         trial = nullcontext() if options.no_probe else Probe(engines, threads)

@@ -6,7 +6,9 @@ import argparse
 import sys
 from dataclasses import asdict
 
+from fastconv.bench import texts
 from fastconv.bench.peak import Bandwidth, GemmShare, bandwidths, gemm_shares
+from fastconv.bench.provenance import provenance
 from fastconv.cli import options as opt
 from fastconv.cli import output
 from fastconv.isa import available_isas
@@ -33,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         output.require("rich")
     isas = available_isas() if options.isa is None else (options.isa,)
     with opt.machine(options):
-        origin = output.provenance()
+        origin = provenance()
         counts = sorted({1, get_num_threads()})
         shares: list[GemmShare] = []
         for isa in isas:
@@ -81,7 +83,7 @@ def _show(shares: list[GemmShare], levels: list[Bandwidth]) -> None:
         memory.add_row(
             level.level,
             str(level.threads),
-            output.bytes_text(level.bytes_per_thread),
+            texts.bytes_text(level.bytes_per_thread),
             *(f"{rate:.1f}" for rate in (level.read_gb_per_s, level.write_gb_per_s, level.copy_gb_per_s)),
         )
     output.show(gemm, memory)

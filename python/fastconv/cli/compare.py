@@ -13,6 +13,7 @@ from fastconv.arguments import as_layer
 from fastconv.bench import image, memory
 from fastconv.bench.compare import Effort, study
 from fastconv.bench.layers import NamedLayer
+from fastconv.bench.provenance import provenance
 from fastconv.cli import compare_report as report
 from fastconv.cli import options as opt
 from fastconv.cli import output, plot
@@ -106,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"comparing {len(options.algorithms)} algorithms on {count} layers", file=sys.stderr, flush=True)
     with opt.machine(options):
         name = str(options.image or f"{path.name}, of matplotlib's sample data")
-        origin = output.provenance() | {"image": name, "image_pixels": list(photograph.size)}
+        origin = provenance() | {"image": name, "image_pixels": list(photograph.size)}
         begin = time.monotonic()
         parts = []
         with progress(count, "layers") as (step, advance):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from fastconv.bench import texts
 from fastconv.bench.compare import CALL, LayerStudy, Row
 from fastconv.cli import output
 from fastconv.introspection import quantity
@@ -153,13 +154,13 @@ def _figures(row: Row) -> tuple[str, ...]:
     assert median is not None and first is not None and third is not None
     assert row.gflop_per_s is not None and row.share_of_peak is not None and row.max_error_over_rms is not None
     return (
-        output.time_text(median) + "?" * row.noisy,
-        "one sample" if row.samples == 1 else output.range_text(first, third),
-        output.three_digits(row.gflop_per_s),
-        f"{output.three_digits(100 * row.share_of_peak)}%",
-        output.bytes_text(row.workspace_bytes),
-        output.bytes_text(row.packed_weight_bytes),
-        output.bytes_text(row.peak_memory_bytes),
+        texts.time_text(median) + "?" * row.noisy,
+        "one sample" if row.samples == 1 else texts.range_text(first, third),
+        texts.three_digits(row.gflop_per_s),
+        f"{texts.three_digits(100 * row.share_of_peak)}%",
+        texts.bytes_text(row.workspace_bytes),
+        texts.bytes_text(row.packed_weight_bytes),
+        texts.bytes_text(row.peak_memory_bytes),
         f"{row.max_error_over_rms:.0e}",
     )
 

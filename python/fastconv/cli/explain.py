@@ -7,6 +7,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from fastconv.arguments import LAYOUTS
+from fastconv.bench.provenance import provenance
 from fastconv.cli import options as opt
 from fastconv.cli import output
 from fastconv.introspection import Explanation, explain
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         except (ValueError, TypeError) as error:
             opt.usage_error(options, error, {"input_shape": "input", "weight_shape": "weight"})
         if options.json:
-            output.write_json({**output.provenance(), **_as_data(explanation)})
+            output.write_json({**provenance(), **_as_data(explanation)})
         else:
             print(explanation)
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from fastconv.bench.provenance import provenance
 from fastconv.cli import output
 from fastconv.introspection import show_config
 
@@ -16,7 +17,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(options: argparse.Namespace) -> int:
     if options.json:
-        output.write_json({**output.provenance(), "config": show_config(mode="dicts")})
+        output.write_json({**provenance(), "config": show_config(mode="dicts")})
     else:
         show_config()
     return 0

@@ -1,24 +1,17 @@
-"""What all commands share: tables, numbers with units, JSON and CSV, and the record of where data came from."""
+"""What all commands share: tables, JSON and CSV."""
 
 from __future__ import annotations
 
 import csv
-import datetime
 import importlib
 import io
 import json
 import os
-import platform
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-
-from fastconv import _core
-from fastconv.introspection import quantity
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -42,24 +35,6 @@ def require(*modules: str) -> None:
             importlib.import_module(module)
         except ImportError:
             raise MissingExtra(f'this command needs {module}: pip install "fastconv[cli]"') from None
-
-
-def provenance() -> dict[str, Any]:
-    """What produced the data: version, machine, instruction set, threads, command line and time."""
-    cpu = _core.cpu_info()
-    return {
-        "fastconv_version": _core.build_info()["version"],
-        "compiler": _core.build_info()["compiler"],
-        "cpu": cpu["brand"],
-        "usable_cpus": cpu["usable_cpus"],
-        "isa": _core.get_isa(),
-        "threads": _core.get_num_threads(),
-        "python_version": platform.python_version(),
-        "numpy_version": np.__version__,
-        "platform": platform.platform(),
-        "utc": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "argv": sys.argv[1:],
-    }
 
 
 def write_json(data: Mapping[str, Any]) -> None:
@@ -118,29 +93,3 @@ def new_table(*columns: str, title: str | None = None) -> Table:
         is_text = column.startswith("<")
         table.add_column(column.removeprefix("<"), justify="left" if is_text else "right", no_wrap=not is_text)
     return table
-
-
-def time_text(microseconds: float) -> str:
-    """E.g. "12.3 us", "1.23 ms", "1.23 s"."""
-    size, unit = _time_unit(microseconds)
-    return f"{three_digits(microseconds / size)} {unit}"
-
-
-def range_text(low_microseconds: float, high_microseconds: float) -> str:
-    """E.g. "1.20..1.31 ms"."""
-    size, unit = _time_unit(high_microseconds)
-    return f"{three_digits(low_microseconds / size)}..{three_digits(high_microseconds / size)} {unit}"
-
-
-def _time_unit(microseconds: float) -> tuple[float, str]:
-    return (1e6, "s") if microseconds >= 1e6 else (1e3, "ms") if microseconds >= 1e3 else (1.0, "us")
-
-
-def bytes_text(count: int | None) -> str:
-    """E.g. "36 KiB"; "-" for None."""
-    return "-" if count is None else quantity(count, "B", 1024)
-
-
-def three_digits(value: float) -> str:
-    """E.g. "0.12", "1.23", "12.3", "123"."""
-    return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"

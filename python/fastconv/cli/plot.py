@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 from fastconv.bench.compare import Row
 from fastconv.cli.compare_report import Part
+from fastconv.study.drawing import COLOURS, MARKERS, OTHERS, Style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's palette, told apart with any kind of colour vision; markers and dashes tell them apart in print.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_OTHERS = (("#666666", "<"), ("#AAAAAA", ">"), ("#888888", "*"))
 _FLOOR_KIB = 4.0  # a page; what takes less is drawn here, since a log scale has no zero
-
-
-class _Style(NamedTuple):
-    colour: str
-    marker: str
-    line: Literal["-", "--"]
 
 
 def obstacle(path: Path) -> str | None:
@@ -87,21 +78,21 @@ def draw(path: Path, parts: Sequence[Part], subtitle: str) -> None:
     plt.close(figure)
 
 
-def _styles(parts: Sequence[Part]) -> dict[str, _Style]:
+def _styles(parts: Sequence[Part]) -> dict[str, Style]:
     """Per row that was measured anywhere: solid for algorithms, dashed for the rest."""
     rows = [row for part in parts for study in part.studies for row in study.rows]
     # Refused or not, an algorithm has its place in the palette: the same colour in every drawing.
     algorithms = list(dict.fromkeys(row.name for row in rows if row.kind == "algorithm"))
     others = list(dict.fromkeys(row.name for row in rows if row.kind != "algorithm"))
     styles = {
-        name: _Style(_COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)], "-") for i, name in enumerate(algorithms)
+        name: Style(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], "-") for i, name in enumerate(algorithms)
     }
-    styles |= {name: _Style(*_OTHERS[i % len(_OTHERS)], "--") for i, name in enumerate(others)}
+    styles |= {name: Style(*OTHERS[i % len(OTHERS)], "--") for i, name in enumerate(others)}
     measured = {row.name for row in rows if row.status == "measured"}
     return {name: style for name, style in styles.items() if name in measured}
 
 
-def _draw_time(axis: Axes, rows: Sequence[Row | None], style: _Style) -> None:
+def _draw_time(axis: Axes, rows: Sequence[Row | None], style: Style) -> None:
     points = [
         (x, row.time_median_us, row.time_first_quartile_us, row.time_third_quartile_us)
         for x, row in enumerate(rows)
@@ -127,7 +118,7 @@ def _draw_time(axis: Axes, rows: Sequence[Row | None], style: _Style) -> None:
         )
 
 
-def _draw_memory(axis: Axes, rows: Sequence[Row | None], style: _Style) -> None:
+def _draw_memory(axis: Axes, rows: Sequence[Row | None], style: Style) -> None:
     def kib(count: int) -> float:
         return max(count / 1024, _FLOOR_KIB)
 

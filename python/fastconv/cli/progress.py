@@ -5,15 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
+
+
+class Advance(Protocol):
+    """Counts steps that are done."""
+
+    def __call__(self, steps: float = 1) -> None: ...
 
 
 @contextmanager
-def progress(total: int, unit: str) -> Iterator[tuple[Callable[[str], None], Callable[[], None]]]:
+def progress(total: float, unit: str, *, share: bool = False) -> Iterator[tuple[Callable[[str], None], Advance]]:
     """A bar drawn between samples only: a thread that redraws would disturb what is timed.
 
     Args:
         total: Steps until it is full.
         unit: What they are called.
+        share: Show the share that is done instead of a count: steps are of different length.
     Yields:
         A function that shows what is going on, at most ten times a second, and one that counts a step.
     """
@@ -22,6 +30,7 @@ def progress(total: int, unit: str) -> Iterator[tuple[Callable[[str], None], Cal
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        TaskProgressColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
@@ -29,7 +38,7 @@ def progress(total: int, unit: str) -> Iterator[tuple[Callable[[str], None], Cal
 
     columns = (
         BarColumn(30),
-        MofNCompleteColumn(),
+        TaskProgressColumn() if share else MofNCompleteColumn(),
         TextColumn(unit),
         TimeElapsedColumn(),
         TextColumn("left"),
@@ -48,4 +57,7 @@ def progress(total: int, unit: str) -> Iterator[tuple[Callable[[str], None], Cal
                 bar.update(task, description=text, refresh=True)
                 drawn = time.monotonic()
 
-        yield step, lambda: bar.update(task, advance=1, refresh=True)
+        def advance(steps: float = 1) -> None:
+            bar.update(task, advance=steps, refresh=True)
+
+        yield step, advance
