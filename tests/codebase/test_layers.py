@@ -162,12 +162,13 @@ def test_nothing_in_cpp_prints_or_aborts():
 
 # --- Python: the drop-in call and what it needs, then measuring, then the command line and the tests' tools.
 UPPER = {
-    "fastconv.bench": ("fastconv.cli", "fastconv.testing", "fastconv.__main__"),
-    "fastconv.testing": ("fastconv.cli", "fastconv.__main__"),
+    "fastconv.bench": ("fastconv.study", "fastconv.cli", "fastconv.testing", "fastconv.__main__"),
+    "fastconv.study": ("fastconv.cli", "fastconv.testing", "fastconv.__main__"),
+    "fastconv.testing": ("fastconv.study", "fastconv.cli", "fastconv.__main__"),
     "fastconv.cli": ("fastconv.testing", "fastconv.__main__"),
     "fastconv.__main__": ("fastconv.testing",),
 }
-CORE_MAY_NOT = ("fastconv.bench", "fastconv.cli", "fastconv.testing", "fastconv.__main__")
+CORE_MAY_NOT = ("fastconv.bench", "fastconv.study", "fastconv.cli", "fastconv.testing", "fastconv.__main__")
 
 
 def is_in(module, packages):

@@ -194,8 +194,12 @@ def _stages(chains: Sequence[Chain], dtype: str) -> Iterator[None]:
         made.append((chain, x, weights, np.ones(chain.layers[-1].problem(dtype).output_shape, dtype)))
     yield
     for chain, x, weights, y in made:
-        ops = [Conv2d(w, **layer.options) for layer, w in zip(chain.layers, weights, strict=True)]
-        maps = [x]
-        for op in ops[:-1]:
-            maps.append(op(maps[-1]))
-        ops[-1](maps[-1], out=y)
+        # Plans keep packed weights alone; a Conv2d keeps the user's, too, which are not the chain's cost.
+        problems = [layer.problem(dtype) for layer in chain.layers]
+        plans = [
+            _core.Plan(problem, choose(problem, prepared=True).algorithm, w)
+            for problem, w in zip(problems, weights, strict=True)
+        ]
+        maps = [x, *(np.empty(problem.output_shape, dtype) for problem in problems[:-1]), y]
+        for plan, before, after in zip(plans, maps, maps[1:], strict=False):
+            plan(before, after)

@@ -26,14 +26,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
                         help="where the report goes (default: %(default)s)")  # fmt: skip
     scale = parser.add_mutually_exclusive_group()
     scale.add_argument("--quick", dest="scale", action="store_const", const="quick", help="less than a minute")
-    scale.add_argument("--scale", choices=SCALES, default="full",
+    scale.add_argument("--scale", choices=SCALES,
                        help="how much to measure; tiny tries the report, not the machine (default: full)")  # fmt: skip
     parser.add_argument("--sections", type=_sections, default=SECTIONS, metavar="LIST",
                         help=f"some of {', '.join(section.key for section in SECTIONS)} (default: all)")  # fmt: skip
     parser.add_argument("--fresh", action="store_true", help="do not go on with a study that was stopped")
     parser.add_argument("--redraw", action="store_true", help="measure nothing: report.html anew from report.json")
     opt.add_machine(parser, with_dtype=False)
-    parser.set_defaults(run=run_study, parser=parser)
+    parser.set_defaults(run=run_study, parser=parser, scale="full")
 
 
 def _sections(text: str) -> tuple[Section, ...]:

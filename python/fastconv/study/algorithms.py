@@ -139,7 +139,7 @@ def _cells(shown: Shown, layer: str, name: str) -> list[str]:
         shown("percent", *random, "share_of_peak"),
         shown("bytes", *random, "workspace_bytes"),
         shown("bytes", *random, "packed_weight_bytes"),
-        shown("bytes", *random, "peak_memory_bytes"),
+        shown("growth", *random, "peak_memory_bytes"),
         shown("error", *photograph, "max_error_over_rms"),
         shown("error", *random, "max_error_over_rms"),
         shown("error", *random, "error_bound_over_rms"),

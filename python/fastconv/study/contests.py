@@ -77,7 +77,7 @@ CELLS: tuple[Callable[..., str], ...] = (
     lambda shown, *at: shown("pixels", *at, "receptive_field"),
     lambda shown, *at: shown("time", *at, "time_median_us") + "?" * shown.value(*at, "noisy"),
     lambda shown, *at: shown("bytes", *at, "stated_memory_bytes"),
-    lambda shown, *at: shown("bytes", *at, "peak_memory_bytes"),
+    lambda shown, *at: shown("growth", *at, "peak_memory_bytes"),
     lambda shown, *at: shown("percent", *at, "against_first", "multiply_adds"),
     lambda shown, *at: shown("percent", *at, "against_first", "time"),
     _algorithms,

@@ -74,6 +74,7 @@ def _layer(layer: NamedLayer, scale: Scale, limit: int, say: Say) -> dict[str, A
     }
     timings = measure(calls, min_time=scale.min_time, rounds=scale.rounds, on_sample=say)
     return {
+        "layer": layer.name,
         "side": layer.H,
         "convolution_weights": w.size,
         "dense_weights": dense,
@@ -115,9 +116,9 @@ def _find(measured: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "zero_share": example["zeros"] / example["entries"],
         "least_slower": min(timed.values()),
-        "least_slower_layer": min(timed, key=timed.__getitem__).partition(" ")[2],
+        "least_slower_layer": measured[min(timed, key=timed.__getitem__)]["layer"],
         "most_slower": max(timed.values()),
-        "most_slower_layer": max(timed, key=timed.__getitem__).partition(" ")[2],
+        "most_slower_layer": measured[max(timed, key=timed.__getitem__)]["layer"],
         "largest": largest.removeprefix("layer "),
         "largest_bytes": real[largest]["dense_bytes"],
         "largest_side": real[largest]["largest_side"],
@@ -190,7 +191,7 @@ def _cells(shown: Shown, name: str) -> list[str]:
         shown("quantity", *at, "dense_weights"),
         shown("bytes", *at, "convolution_bytes"),
         shown("bytes", *at, "dense_bytes"),
-        shown("percent", *at, "zeros"),
+        shown("fine percent", *at, "zeros"),
         shown("time", *at, "convolution_us") + "?" * shown.value(*at, "noisy"),
         shown("time", *at, "dense_us"),
         shown("ratio", *at, "slower"),

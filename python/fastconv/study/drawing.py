@@ -112,6 +112,7 @@ def finish(
         axes.set_title(title, loc="left")
     for axis in log:
         getattr(axes, f"set_{axis}scale")("log")
+        _number_log_axis(axes, axis)
     if marks := list(ticks):
         axes.set_xticks(marks, [f"{mark:g}" for mark in marks])
         axes.set_xticks([], minor=True)
@@ -120,9 +121,19 @@ def finish(
         axes.legend(loc="best", handlelength=1.8)
 
 
-def grouped_bars(
-    axes: Axes, names: Sequence[str], series: Sequence[tuple[str, Sequence[float | None]]], *, log: bool = True
-) -> None:
+def _number_log_axis(axes: Axes, name: str) -> None:
+    """Plain numbers at 1, 2 and 5 of each decade where there are few decades, else matplotlib's powers of ten."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    low, high = getattr(axes, f"get_{name}lim")()
+    axis = getattr(axes, f"{name}axis")
+    axis.set_minor_formatter(NullFormatter())
+    if high / low < 500:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def grouped_bars(axes: Axes, names: Sequence[str], series: Sequence[tuple[str, Sequence[float | None]]]) -> None:
     """Horizontal bars: a group per name, top to bottom, a colour per series; a line at 1."""
     height = 0.8 / len(series)
     for i, (label, values) in enumerate(series):
@@ -132,7 +143,6 @@ def grouped_bars(
             [y for y, _ in shown], [value for _, value in shown], height=height * 0.92, color=COLOURS[i], label=label
         )
     axes.set_yticks(range(len(names)), list(names))
-    axes.invert_yaxis()
     axes.axvline(1, color=INK, linewidth=0.8)
-    if log:
-        axes.set_xscale("log")
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(series), handlelength=1.8)

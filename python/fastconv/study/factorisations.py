@@ -142,7 +142,7 @@ def _paint(shown: Shown, axes: Axes) -> None:
         ("time", [row["against_first"]["time"] for _, row in others]),
     ]
     drawing.grouped_bars(axes, [_short(name) for name, _ in others], series)
-    drawing.finish(axes, x="share of the full kernel's", y="")
+    drawing.finish(axes, x="share of the full kernel's", y="", legend=False)
     axes.grid(visible=False, axis="y")
 
 

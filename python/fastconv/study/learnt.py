@@ -183,12 +183,13 @@ def _find(measured: Mapping[str, Any]) -> dict[str, Any]:
 def _write(shown: Shown) -> Iterator[str]:
     at = ("measured", "constraint")
     networks = ("found", "networks")
+    difference = shown("error", *at, "largest_difference")
+    exact = f"to {difference} of their root mean square" if shown.value(*at, "largest_difference") else "bit for bit"
     same = "is read back bit for bit" if shown.value(*at, "kernel_read_back") else "is NOT read back the same"
     yield markup.finding(
         f"A dense layer given a kernel's matrix ({shown('count', *at, 'entries')} entries from "
         f"{shown('count', *at, 'weights')} weights) gives the convolution's outputs on "
-        f"{shown('count', *at, 'images')} digits to {shown('error', *at, 'largest_difference')} of their root mean "
-        "square, "
+        f"{shown('count', *at, 'images')} digits {exact}, "
         f"and the kernel {same}.",
         f"Trained alike, the convolution reaches {shown('percent', *networks, 'convolution', 'shift 0')} on unseen "
         "digits "

@@ -30,9 +30,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str = 
         for kind, column in zip(kinds, columns, strict=True)
     )
     body = "".join(_row(row, kinds) for row in rows)
-    named = f"<caption>{escape(caption)}</caption>" if caption else ""
+    named = f'<p class="caption">{escape(caption)}</p>' if caption else ""
     return (
-        f'<div class="table" role="region" tabindex="0" aria-label="{escape(caption or columns[0])}"><table>{named}'
+        f'{named}<div class="table" role="region" tabindex="0" aria-label="{escape(caption or columns[0])}"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 

@@ -87,6 +87,7 @@ def study(
     record["complete"] = True
     # As it will be read back: tuples are lists, keys are words.
     finished: dict[str, Any] = json.loads(_json(record))
+    _write(folder / DATA, _json(finished))
     _write(folder / REPORT, page(finished, sections))
     return finished
 

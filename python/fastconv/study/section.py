@@ -36,7 +36,7 @@ SCALES = {
     scale.name: scale
     for scale in (
         Scale("tiny", min_time=0.002, rounds=3, memory=False),
-        Scale("quick", min_time=0.04, rounds=7, memory=True),
+        Scale("quick", min_time=0.03, rounds=7, memory=True),
         Scale("full", min_time=0.15, rounds=11, memory=True),
     )
 }

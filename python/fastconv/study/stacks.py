@@ -90,7 +90,7 @@ def _paint(shown: Shown, axes: Axes) -> None:
         ("time", [share["time"] for share in shares]),
     ]
     drawing.grouped_bars(axes, list(shown.measured), series)
-    drawing.finish(axes, x="stack over one kernel", y="")
+    drawing.finish(axes, x="share of the one kernel's", y="", legend=False)
     axes.grid(visible=False, axis="y")
 
 
