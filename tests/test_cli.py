@@ -109,6 +109,36 @@ def test_explain() -> None:
     assert reports["direct"]["workspace_bytes"] >= 0
 
 
+def test_advise() -> None:
+    layer = (
+        "advise",
+        "--input",
+        "16,14,14",
+        "--weight",
+        "32,16,5,5",
+        "--seconds",
+        "0.002",
+        "--repeats",
+        "3",
+        "--no-memory",
+    )
+    done = fastconv_run(*layer, "--json", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    rows = {row["name"]: row for row in data["alternatives"]}
+    assert set(rows) >= {"as is", "2 x 3x3", "1x5 then 5x1", "depthwise-separable", "3x3, dilation 2", "4 groups"}
+    assert data["layer"]["output_shape"] == [1, 32, 14, 14]
+    assert all(row["receptive_field"] == [5, 5] for row in rows.values())
+    assert rows["as is"]["time_left"] == rows["as is"]["weights_left"] == 1.0
+    assert rows["4 groups"]["multiply_adds_left"] == 0.25
+    assert rows["4 groups"]["time_left"] == rows["4 groups"]["time_median_us"] / rows["as is"]["time_median_us"]
+    text = fastconv_run(*layer)
+    assert text.returncode == 0, text.stderr
+    assert max(map(len, text.stdout.splitlines())) <= 120
+    for part in ("as is", "arXiv:1409.1556", "receptive field 5 x 5", "is not measured here"):
+        assert part in text.stdout
+
+
 def test_info() -> None:
     data = json.loads(fastconv_run("info", "--json").stdout)
     assert data["fastconv_version"] == fastconv.__version__
@@ -145,6 +175,8 @@ def test_bench_peak() -> None:
         (("explain", "--input", "1,64,56,56"), "--weight"),
         (("explain", "--input", "1,64,56,56", "--weight", "64,63,3,3"), "--weight"),
         (("explain", "--input", "0,0", "--weight", "64,64,3,3"), "--input"),
+        (("advise", "--input", "64,56,56"), "--weight"),
+        (("advise", "--input", "64,8,8", "--weight", "64,63,3,3"), "--weight"),
         (("bench", "peak", "--isa", "mmx"), "--isa"),
         (("bench", "peak", "--seconds", "-1"), "--seconds"),
     ],

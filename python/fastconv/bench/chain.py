@@ -102,6 +102,11 @@ class ChainRow:
     map_bytes: int
     peak_memory_bytes: int | None
 
+    @property
+    def stated_bytes(self) -> int:
+        """Exact: packed weights, workspace, maps."""
+        return self.packed_weight_bytes + self.workspace_bytes + self.map_bytes
+
 
 def measure_chains(
     chains: Sequence[Chain],
@@ -111,6 +116,7 @@ def measure_chains(
     rounds: int = 11,
     memory: bool = True,
     on_step: Callable[[str], None] = lambda step: None,
+    on_row: Callable[[], object] = lambda: None,
 ) -> list[ChainRow]:
     """Time chains against each other, by "auto" with weights packed beforehand, with the present ISA and threads.
 
@@ -120,6 +126,7 @@ def measure_chains(
         min_time, rounds: As in :func:`fastconv.bench.measure.measure`.
         memory: Whether to measure peak memory, too.
         on_step: Told what is going on, now and then.
+        on_row: Called when a row is complete.
     Returns:
         A row per chain, in the order given.
     """
@@ -129,6 +136,7 @@ def measure_chains(
     for chain in chains:
         on_step(f"memory of {chain.name}")
         rows.append(_row(chain, dtype, timings[chain.name], peak_memory(chain, dtype) if memory else None))
+        on_row()
     return rows
 
 

@@ -21,8 +21,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "others, which one would run and why. "
         "Example: fastconv explain --input 1,64,56,56 --weight 64,64,3,3 --padding 1",
     )
-    parser.add_argument("--input", type=_shape, required=True, metavar="N,C,H,W", help="or C,H,W")
-    parser.add_argument("--weight", type=_shape, required=True, metavar="K,C/groups,R,S")
+    opt.add_shapes(parser)
     opt.add_geometry(parser, default_padding="0")
     parser.add_argument("--groups", type=opt.positive, default=1, help="(default: 1)")
     parser.add_argument("--layout", choices=LAYOUTS, default="NCHW")
@@ -31,10 +30,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     opt.add_machine(parser)
     parser.add_argument("--json", action="store_true", help="write JSON to standard output")
     parser.set_defaults(run=run, parser=parser)
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    return opt.integers(text, (3, 4))
 
 
 def run(options: argparse.Namespace) -> int:
@@ -53,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
                 workspace_limit=options.workspace_limit,
             )
         except (ValueError, TypeError) as error:
-            opt.usage_error(options, error, {"input_shape": "input", "weight_shape": "weight"})
+            opt.usage_error(options, error, opt.SHAPE_ALIASES)
         if options.json:
             output.write_json({**provenance(), **_as_data(explanation)})
         else:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from fastconv import _core
-from fastconv.cli import bench, compare, explain, info, study
+from fastconv.cli import advise, bench, compare, explain, info, study
 from fastconv.cli.output import MissingExtra
 
 EXIT_USAGE = 2
@@ -21,7 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fastconv", description="2-D convolution by several algorithms, measured.")
     parser.add_argument("--version", action="version", version=f"fastconv {_core.build_info()['version']}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (compare, explain, info, bench, study):
+    for module in (compare, explain, advise, info, bench, study):
         module.add_parser(commands)
     return parser
 

@@ -68,6 +68,20 @@ def threads(text: str) -> int:
     return value
 
 
+def _shape(text: str) -> tuple[int, ...]:
+    return integers(text, (3, 4))
+
+
+SHAPE_ALIASES = {"input_shape": "input", "weight_shape": "weight"}
+"""From the library's names to the options of `add_shapes`."""
+
+
+def add_shapes(parser: argparse.ArgumentParser) -> None:
+    """Options for a layer's extents."""
+    parser.add_argument("--input", type=_shape, required=True, metavar="N,C,H,W", help="or C,H,W")
+    parser.add_argument("--weight", type=_shape, required=True, metavar="K,C/groups,R,S")
+
+
 def add_geometry(parser: argparse.ArgumentParser, default_padding: str) -> None:
     """Options that shape a layer, beside its extents."""
     parser.add_argument("--stride", type=pair, default=(1, 1), help="pixels: 2, or height,width (default: 1)")

@@ -34,14 +34,10 @@ def _against(row: ChainRow, first: ChainRow) -> dict[str, Any]:
         "weights": row.weights / first.weights,
         "multiply_adds": row.multiply_adds / first.multiply_adds,
         "time": row.time_median_us / first.time_median_us,
-        "stated_memory": _stated(row) / max(_stated(first), 1),
+        "stated_memory": row.stated_bytes / max(first.stated_bytes, 1),
         "peak_memory": peaks[0] / peaks[1] if peaks[0] and peaks[1] else None,
     }
-    return {**asdict(row), "stated_memory_bytes": _stated(row), "against_first": shares}
-
-
-def _stated(row: ChainRow) -> int:
-    return row.packed_weight_bytes + row.workspace_bytes + row.map_bytes
+    return {**asdict(row), "stated_memory_bytes": row.stated_bytes, "against_first": shares}
 
 
 def geometric_mean(values: Iterable[float]) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastconv import _core
 from fastconv.bench.layers import NamedLayer, square
 from fastconv.bench.measure import measure
 from fastconv.conv import Conv2d
@@ -44,8 +45,8 @@ def _family(side: int) -> NamedLayer:
 
 
 def _jobs(scale: Scale) -> Sequence[Job]:
-    # A matrix of a GiB takes a second to make and a tenth to read once.
-    limit: int = scale.pick(tiny=1 << 20, quick=1 << 28, full=3 << 30)
+    # A matrix of a GiB takes a second to make and a tenth to read once; `dense` refuses larger ones.
+    limit: int = scale.pick(tiny=1 << 20, quick=1 << 28, full=1 << 30)
     layers: Sequence[NamedLayer] = scale.pick(tiny=_LAYERS[:2], quick=_LAYERS, full=_LAYERS)
     sides = scale.pick(tiny=_SIDES[:3], quick=_SIDES, full=_SIDES)
     return (
@@ -67,7 +68,7 @@ def _layer(layer: NamedLayer, scale: Scale, limit: int, say: Say) -> dict[str, A
     problem = layer.problem()
     dense = math.prod(problem.output_shape[1:]) * math.prod(problem.input_shape[1:])
     x, w, y = layer.random_input(), layer.random_weight(), np.zeros(problem.output_shape, np.float32)
-    fits = 4 * dense <= limit
+    fits = 4 * dense <= limit and _core.rejects("dense", problem) is None
     calls: dict[str, Callable[[], object]] = {
         name: partial(Conv2d(w, **layer.options, algorithm=name), x, out=y)
         for name in ("auto", *(["dense"] if fits else []))
