@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import fastconv
 from fastconv import _core
-from fastconv.bench import baselines, compare, image, peak
-from fastconv.bench.layers import ODD, TABLES, NamedLayer, square
+from fastconv.bench import baselines, compare, image, networks, peak
+from fastconv.bench.layers import KINDS, ODD, TABLES, NamedLayer, square
 from fastconv.bench.measure import Timing, measure
 from fastconv.bench.memory import measure_growth
 
@@ -106,6 +108,58 @@ def test_measure_ignores_a_slow_first_call() -> None:
 def test_measure_refuses_bad_options(options: dict[str, float], name: str) -> None:
     with pytest.raises(ValueError, match=name):
         measure({}, **options)  # type: ignore[arg-type]
+
+
+# Convolutions, multiply-adds in 10^9 and weights in 10^6: the totals that torchvision's documentation gives for its
+# models (RepLKNet: its paper's table), less the fully connected layers and, of the weights, less the norms'.
+PUBLISHED = {
+    "alexnet": (5, 0.656, 2.47),
+    "vgg16": (13, 15.35, 14.71),
+    "resnet50": (53, 4.09, 23.45),
+    "inception_v3": (94, 5.71, 21.75),
+    "mobilenet_v2": (52, 0.300, 2.19),
+    "resnext50": (53, 4.23, 22.9),
+    "densenet121": (120, 2.83, 6.87),
+    "efficientnet_b0": (81, 0.39, 3.97),
+    "convnext_t": (58, 4.46, 27.8),
+    "replknet_31b": (130, 15.3, 78.3),
+}
+
+
+@pytest.mark.parametrize("network", PUBLISHED)
+def test_networks_count_what_their_papers_say(network: str) -> None:
+    convolutions, multiply_adds, weights = PUBLISHED[network]
+    every = networks.layers(network)
+    assert len(every) == convolutions
+    assert sum(layer.problem().multiply_adds for layer in every) / 1e9 == pytest.approx(multiply_adds, rel=0.02)
+    assert sum(math.prod(layer.weight_shape) for layer in every) / 1e6 == pytest.approx(weights, rel=0.01)
+
+
+@pytest.mark.parametrize("network", networks.NETWORKS)
+def test_rows_of_networks_are_sound(network: str) -> None:
+    rows = networks.NETWORKS[network]
+    assert set(rows) == set(networks.layers(network))
+    assert len({row.name for row in rows}) == len(rows), "a name says all that is different"
+    assert {row.kind for row in rows} <= set(KINDS)
+
+
+def test_networks_hold_the_tables_of_their_name() -> None:
+    def geometries(rows: tuple[NamedLayer, ...]) -> set[NamedLayer]:
+        return {replace(row, name="", kind="") for row in rows if not row.name.startswith("AlexNet")}
+
+    tables = {"resnet50_3x3": "resnet50", "resnet50_1x1": "resnet50", "vgg16_3x3": "vgg16", "resnext50": "resnext50",
+              "inception_v3": "inception_v3", "mobilenet_v2_depthwise": "mobilenet_v2",
+              "mobilenet_v2_1x1": "mobilenet_v2", "efficientnet_depthwise": "efficientnet_b0",
+              "convnext_depthwise": "convnext_t"}  # fmt: skip
+    for table, network in tables.items():
+        assert geometries(TABLES[table]) <= geometries(networks.NETWORKS[network]), table
+
+
+def test_classes_of_tables_and_networks_agree() -> None:
+    for table in ("first", "resnet50_3x3", "resnet50_1x1", "mobilenet_v2_depthwise", "inception_v3", "large_kernels"):
+        for row in TABLES[table]:
+            if row.C > 1:
+                assert networks.kind_of(row) == row.kind, row
 
 
 def allocate(first_mib: int, second_mib: int) -> Iterator[None]:

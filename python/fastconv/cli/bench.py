@@ -11,6 +11,7 @@ from contextlib import nullcontext
 
 from fastconv import _core
 from fastconv.bench.layers import KINDS, TABLES, NamedLayer
+from fastconv.bench.networks import NETWORKS, SETS
 from fastconv.bench.peak import bandwidths
 from fastconv.bench.peers import PEERS
 from fastconv.bench.peers.case import Case
@@ -43,8 +44,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--algorithms", nargs="?", type=_some_of(_core.algorithms()), const=_FAST, default=(),
                         metavar="LIST",
                         help="also each algorithm by itself (default: all but dense and reference)")  # fmt: skip
-    parser.add_argument("--set", dest="tables", type=_some_of(TABLES), metavar="LIST",
-                        help=f"tables of layers: {', '.join(TABLES)} (default: all)")  # fmt: skip
+    parser.add_argument("--set", dest="tables", type=_some_of(SETS), metavar="LIST",
+                        help=f"networks: {', '.join(NETWORKS)}; or tables of layers: "
+                        f"{', '.join(sorted(TABLES.keys() - NETWORKS.keys()))} (default: all tables)")  # fmt: skip
     parser.add_argument("--classes", type=_some_of(KINDS), metavar="LIST",
                         help=f"classes of layers: {', '.join(KINDS)} (default: all)")  # fmt: skip
     parser.add_argument("--layers", type=_pattern, metavar="REGEX", help="layers whose name matches")
@@ -128,10 +130,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _layers(options: argparse.Namespace) -> list[NamedLayer]:
+    wanted = dict.fromkeys(layer for table in options.tables or TABLES for layer in SETS[table])
     layers = [
         layer
-        for table in options.tables or TABLES
-        for layer in TABLES[table]
+        for layer in wanted
         if (options.classes is None or layer.kind in options.classes)
         and (options.layers is None or options.layers.search(layer.name))
     ]
