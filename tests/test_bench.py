@@ -7,13 +7,14 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 import fastconv
 from fastconv import _core
-from fastconv.bench import baselines, compare, image, networks, peak
+from fastconv.bench import baselines, compare, diff, image, networks, peak
 from fastconv.bench.layers import KINDS, ODD, TABLES, NamedLayer, square
 from fastconv.bench.measure import Timing, measure
 from fastconv.bench.memory import measure_growth
@@ -160,6 +161,56 @@ def test_classes_of_tables_and_networks_agree() -> None:
         for row in TABLES[table]:
             if row.C > 1:
                 assert networks.kind_of(row) == row.kind, row
+
+
+def run_of(peak: float = 100.0, /, **times: tuple[float, float, float]) -> dict[str, Any]:
+    """A record with one layer: quartiles and median per engine, in microseconds."""
+    entries = [
+        {"engine": name.replace("_", " "), "time_first_quartile_us": first, "time_median_us": median,
+         "time_third_quartile_us": third, "noisy": False}
+        for name, (first, median, third) in times.items()
+    ]  # fmt: skip
+    return {"cpu": "x", "layers": [{"name": "layer", "peak_gflop_per_s": peak, "entries": entries}]}
+
+
+@pytest.mark.parametrize(
+    ("after", "verdict", "factor"),
+    [
+        (run_of(fastconv=(95, 100, 105)), "same", 1.0),
+        (run_of(fastconv=(104, 110, 120)), "same", 1.1),
+        (run_of(fastconv=(145, 150, 155)), "slower", 1.5),
+        (run_of(fastconv=(45, 50, 55)), "faster", 0.5),
+        (run_of(50.0, fastconv=(190, 200, 210)), "same", 1.0),
+        (run_of(50.0, fastconv=(95, 100, 105)), "faster", 0.5),
+    ],
+)
+def test_diff_takes_the_drift_of_the_peak_out(after: dict[str, Any], verdict: str, factor: float) -> None:
+    found = diff.difference(run_of(fastconv=(95, 100, 105)), after)
+    assert [change.verdict for change in found.changes] == [verdict]
+    assert found.factor == pytest.approx(factor)
+    assert found.unlike == {}
+
+
+def test_diff_trusts_other_engines_more_than_the_peak() -> None:
+    before = run_of(fastconv=(99, 100, 101), fastconv_direct=(99, 100, 101), PyTorch=(99, 100, 101), ncnn=(9, 10, 11))
+    after = run_of(
+        50.0, fastconv=(99, 100, 101), fastconv_direct=(49, 50, 51), PyTorch=(99, 100, 101), ncnn=(9, 10, 11)
+    )
+    assert diff.difference(before, after).changes[0].verdict == "same"
+    assert diff.difference(before, after, "fastconv direct").changes[0].verdict == "faster"
+
+
+def test_diff_names_what_cannot_be_compared() -> None:
+    one, other = run_of(fastconv=(1, 1, 1)), run_of(fastconv=(1, 1, 1))
+    other["layers"].append({**other["layers"][0], "name": "new"})
+    other["isa"] = "avx2"
+    found = diff.difference(one, other)
+    assert (found.only_before, found.only_after) == ((), ("new",))
+    assert found.unlike == {"isa": (None, "avx2")}
+    with pytest.raises(ValueError, match="engine"):
+        diff.difference(one, other, "PyTorch")
+    with pytest.raises(ValueError, match="after: expected what fastconv bench --json writes"):
+        diff.difference(one, {"parts": []})
 
 
 def allocate(first_mib: int, second_mib: int) -> Iterator[None]:

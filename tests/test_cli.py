@@ -146,6 +146,30 @@ def test_info() -> None:
     assert fastconv.__version__ in fastconv_run("info").stdout
 
 
+def test_bench_diff(tmp_path: Path) -> None:
+    done = fastconv_run(
+        "bench", "--set", "alexnet", "--layers", "192", "--seconds", "0.002", "--repeats", "3", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    one, two = tmp_path / "a.json", tmp_path / "b.json"
+    one.write_text(done.stdout)
+    two.write_text(done.stdout)
+    same = fastconv_run("bench", "diff", str(one), str(two))
+    assert (same.returncode, same.stdout) == (0, "faster: 0, slower: 0, same: 2; mean factor 1.000\n"), same.stderr
+    data = json.loads(done.stdout)
+    for name in ("time_median_us", "time_first_quartile_us", "time_third_quartile_us"):
+        data["layers"][0]["entries"][0][name] *= 10
+    two.write_text(json.dumps(data))
+    slower = fastconv_run("bench", "diff", str(one), str(two))
+    assert slower.returncode == 1
+    assert "slower: 1" in slower.stdout
+    assert data["layers"][0]["name"] in slower.stdout
+    assert [
+        change["verdict"]
+        for change in json.loads(fastconv_run("bench", "diff", str(two), str(one), "--json").stdout)["changes"]
+    ] == ["faster", "same"]
+
+
 def test_bench_peak() -> None:
     isa = fastconv.available_isas()[-1]
     done = fastconv_run("bench", "peak", "--isa", isa, "--threads", "2", "--size", "96", "--seconds", "0.01", "--json")
@@ -177,6 +201,7 @@ def test_bench_peak() -> None:
         (("explain", "--input", "0,0", "--weight", "64,64,3,3"), "--input"),
         (("advise", "--input", "64,56,56"), "--weight"),
         (("advise", "--input", "64,8,8", "--weight", "64,63,3,3"), "--weight"),
+        (("bench", "diff", "/no/such.json", "/no/such.json"), "before"),
         (("bench", "peak", "--isa", "mmx"), "--isa"),
         (("bench", "peak", "--seconds", "-1"), "--seconds"),
     ],

@@ -49,7 +49,7 @@ class _Net:
         self.conv(self.C, kernel, stride, groups=self.C)
 
     def branch(self, *steps: tuple[int, Side] | tuple[int, Side, int], valid_last: bool = False) -> int:
-        """(filters, kernel) or (filters, kernel, stride) beside the main line, one after the other; their last filters."""
+        """(filters, kernel) or (filters, kernel, stride) beside the main line; the last one's filters."""
         C, size = self.C, self.size
         for i, step in enumerate(steps):
             last = i == len(steps) - 1

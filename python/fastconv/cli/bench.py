@@ -21,7 +21,7 @@ from fastconv.bench.peers.outcome import Outcome
 from fastconv.bench.peers.own import OWN, FastConv
 from fastconv.bench.peers.probe import Probe
 from fastconv.bench.provenance import provenance
-from fastconv.cli import bench_peak, output
+from fastconv.cli import bench_diff, bench_peak, output
 from fastconv.cli import bench_report as report
 from fastconv.cli import options as opt
 from fastconv.cli.progress import progress
@@ -65,6 +65,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run, parser=parser)
     subjects = parser.add_subparsers(dest="subject", metavar="SUBJECT")
     bench_peak.add_parser(subjects)
+    bench_diff.add_parser(subjects)
 
 
 def _names(text: str) -> tuple[str, ...]:

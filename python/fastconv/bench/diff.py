@@ -1,0 +1,134 @@
+"""Two runs of ``fastconv bench --json`` against each other: what changed beyond the noise.
+
+Two runs see the machine in two states: clock rate and neighbours differ. What both runs contain beside the engine in
+question says by how much: the other engines on the same layer, else the FMA peak that was measured among the turns.
+Times of the later run are divided by that drift before they are compared.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+LEAST = 0.03
+"""Quartiles that lie apart by less than this share count as the same."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One engine on one layer in both runs.
+
+    Attributes:
+        drift: By how much the machine was slower in the later run, on this layer.
+        factor: Later median over earlier one, drift taken out: below 1 is faster.
+        verdict: "faster", "slower", or "same": the quartile ranges meet.
+        noisy: Whether either timing is.
+    """
+
+    layer: str
+    engine: str
+    before_us: float
+    after_us: float
+    drift: float
+    factor: float
+    verdict: str
+    noisy: bool
+
+
+@dataclass(frozen=True)
+class Difference:
+    """All that both runs have, and what only one has.
+
+    Attributes:
+        factor: Geometric mean of the factors of the engine in question.
+        only_before, only_after: Layers.
+        unlike: Settings that differ, with both values: they may be what changed.
+    """
+
+    engine: str
+    changes: tuple[Change, ...]
+    factor: float
+    only_before: tuple[str, ...]
+    only_after: tuple[str, ...]
+    unlike: dict[str, tuple[Any, Any]]
+
+
+_SETTINGS = ("cpu", "isa", "threads", "dtype", "layout", "bias", "compiler", "numpy_version", "fastconv_version")
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any], engine: str = "fastconv") -> Difference:
+    """Compare two runs.
+
+    Args:
+        before, after: As ``fastconv bench --json`` writes them.
+        engine: Whose times are compared; its algorithms, such as "fastconv direct", are engines of their own.
+    Raises:
+        ValueError: One of them is no such record, or has no times of the engine.
+    """
+    earlier, later = _layers(before, "before"), _layers(after, "after")
+    changes = [
+        _change(name, engine, earlier[name], later[name])
+        for name in earlier
+        if name in later and all(engine in _timed(layer) for layer in (earlier[name], later[name]))
+    ]
+    if not changes:
+        raise ValueError(f"engine: no layer has a time of {engine!r} in both runs")
+    return Difference(
+        engine=engine,
+        changes=tuple(changes),
+        factor=math.exp(statistics.fmean(math.log(change.factor) for change in changes)),
+        only_before=_without(earlier, later),
+        only_after=_without(later, earlier),
+        unlike={name: (before.get(name), after.get(name)) for name in _SETTINGS if before.get(name) != after.get(name)},
+    )
+
+
+def _layers(record: Mapping[str, Any], which: str) -> dict[str, dict[str, Any]]:
+    try:
+        return {layer["name"]: layer for layer in record["layers"]}
+    except (KeyError, TypeError):
+        raise ValueError(f"{which}: expected what fastconv bench --json writes") from None
+
+
+def _without(layers: Iterable[str], others: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(name for name in layers if name not in others)
+
+
+def _timed(layer: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {entry["engine"]: entry for entry in layer["entries"] if entry["time_median_us"] is not None}
+
+
+def _change(name: str, engine: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Change:
+    drift = _drift(engine, before, after)
+    old, new = _timed(before)[engine], _timed(after)[engine]
+    verdict = "same"
+    if new["time_first_quartile_us"] / drift > old["time_third_quartile_us"] * (1 + LEAST):
+        verdict = "slower"
+    elif new["time_third_quartile_us"] / drift < old["time_first_quartile_us"] / (1 + LEAST):
+        verdict = "faster"
+    return Change(
+        layer=name,
+        engine=engine,
+        before_us=old["time_median_us"],
+        after_us=new["time_median_us"],
+        drift=drift,
+        factor=new["time_median_us"] / drift / old["time_median_us"],
+        verdict=verdict,
+        noisy=old["noisy"] or new["noisy"],
+    )
+
+
+def _drift(engine: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
+    """The median over other packages' engines; without any, what the FMA peak says."""
+    own, old, new = engine.split()[0], _timed(before), _timed(after)
+    others: Sequence[float] = [
+        new[name]["time_median_us"] / old[name]["time_median_us"]
+        for name in old
+        if name in new and name.split()[0] != own
+    ]
+    if others:
+        return statistics.median(others)
+    return float(before["peak_gflop_per_s"] / after["peak_gflop_per_s"])
