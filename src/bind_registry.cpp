@@ -26,6 +26,14 @@ void bind_registry(py::module_& module) {
   module.def("variant", [](const std::string& name, const ConvProblem& problem) {
     return variant(algorithm_named(name), problem);
   });
+  module.def("expected_error", [](const std::string& name, const ConvProblem& problem) -> py::object {
+    const Algorithm& algorithm = algorithm_named(name);
+    return algorithm.expected_error ? py::object(py::float_(algorithm.expected_error(problem))) : py::none();
+  });
+  module.def("multiply_adds", [](const std::string& name, const ConvProblem& problem) {
+    const Algorithm& algorithm = algorithm_named(name);
+    return algorithm.multiply_adds ? algorithm.multiply_adds(problem) : problem.multiply_adds();
+  });
   module.def(
       "cost",
       [](const std::string& name, const ConvProblem& problem, bool prepared) {

@@ -74,7 +74,7 @@ class Key {
   std::size_t hash() const { return hash_; }
 
  private:
-  static constexpr int capacity = 56;  // the longest call, every argument a nested tuple, takes fewer
+  static constexpr int capacity = 64;  // the longest call, every argument a nested tuple, takes fewer
   std::int64_t values_[capacity];
   int size_ = 0;
   std::uint64_t hash_ = 0;
@@ -112,6 +112,8 @@ enum Argument {
   activation,
   out,
   limit,
+  accuracy,
+  max_error,
   count
 };
 
@@ -119,8 +121,8 @@ bool make_key(PyObject* const* args, Key& key) {
   bool ok = key.add_array(args[input]) && key.add_array(args[weight]) &&
             (args[bias] == Py_None ? key.add('N') : key.add_array(args[bias]));
   for (int i = stride; ok && i <= activation; ++i) ok = key.add_object(args[i]);
-  // The workspace that a limit is compared with depends on ISA and threads.
-  return ok && key.add_object(args[limit]) && key.add(num_threads()) && key.add(std::int64_t(active_isa()));
+  for (int i = limit; ok && i <= max_error; ++i) ok = key.add_object(args[i]);
+  return ok && key.add(num_threads()) && key.add(std::int64_t(active_isa()));
 }
 
 // The call's arrays; those of None have no memory.
@@ -175,7 +177,7 @@ void remember(const ConvProblem& problem, const std::string& chosen, const py::o
   PyObject* args[count];
   for (int i = 0; i < out; ++i) args[i] = PyTuple_GET_ITEM(rest.ptr(), i);
   args[out] = Py_None;
-  args[limit] = PyTuple_GET_ITEM(rest.ptr(), count - 2);
+  for (int i = limit; i < count; ++i) args[i] = PyTuple_GET_ITEM(rest.ptr(), i - 1);
   Key key;
   if (!make_key(args, key)) return;
   if (memory().size() >= most_remembered) memory().clear();

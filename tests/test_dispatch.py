@@ -43,6 +43,11 @@ EXPECTED = {
     "kernel as large as the image": ("matvec", "matvec"),
     "3x3, 64 channels": ("winograd", "winograd"),
     "3x3, 256 channels": ("winograd", "winograd"),
+    "3x3 on few pixels": ("direct", "direct"),
+    "3x3 stride 2": ("winograd", "direct"),
+    "3x3 dilated": ("winograd", "winograd"),
+    "5x5": ("winograd", "winograd"),
+    "1x7": ("winograd", "winograd"),
     "depthwise": ("depthwise", "depthwise"),
     "depthwise, two filters each": ("depthwise", "depthwise"),
     "depthwise 1x1": ("depthwise", "depthwise"),
@@ -59,7 +64,7 @@ def test_kernel_sizes_with_an_algorithm_of_their_own(name):
 
 
 @pytest.mark.parametrize("prepared", [True, False])
-@pytest.mark.parametrize("name", sorted(LAYERS.keys() - EXPECTED.keys() - {"3x3 on few pixels"}))
+@pytest.mark.parametrize("name", sorted(LAYERS.keys() - EXPECTED.keys()))
 def test_all_other_layers_run_direct_or_im2col_whichever_is_cheaper(name, prepared):
     problem = LAYERS[name]
     costs = {algorithm: _core.cost(algorithm, problem, prepared) for algorithm in ("direct", "im2col")}
@@ -67,9 +72,16 @@ def test_all_other_layers_run_direct_or_im2col_whichever_is_cheaper(name, prepar
 
 
 def test_few_pixels_do_not_pay_for_transforming_the_weights():
-    problem = LAYERS["3x3 on few pixels"]
+    problem = layer((1, 512, 6, 6), (512, 512, 3, 3), padding=1)
     assert choose(problem, prepared=True).algorithm == "winograd"
     assert choose(problem, prepared=False).algorithm in ("direct", "im2col")
+
+
+def test_without_winograd_the_cheaper_of_the_others_runs():
+    for name in ("3x3, 64 channels", "5x5", "3x3 dilated"):
+        problem = LAYERS[name].with_error_limit(0.0)
+        costs = {algorithm: _core.cost(algorithm, problem, True) for algorithm in ("direct", "im2col")}
+        assert choose(problem, prepared=True).algorithm == min(costs, key=costs.get)
 
 
 @pytest.mark.parametrize("prepared", [True, False])

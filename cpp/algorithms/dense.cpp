@@ -32,6 +32,8 @@ double cost(const ConvProblem& p, const Kernels& kernels) {
   return estimate(2.0 * entries * double(p.N), 0.9, matrix_bytes(p) * double((p.N + 13) / 14), p, kernels);
 }
 
+Extent multiply_adds(const ConvProblem& p) { return p.N * inputs_of(p) * outputs_of(p); }
+
 std::size_t packed_bytes(const ConvProblem& p, const Kernels&) { return std::size_t(matrix_bytes(p)); }
 
 // Output values per task: a multiple of every kernel's strip, and few enough to give each thread several.
@@ -105,6 +107,7 @@ const Algorithm dense = {
     .summary = "the equivalent fully connected layer: a (K P Q) x (C H W) matrix times the flattened images",
     .rejects = rejects,
     .variant = nullptr,
+    .multiply_adds = multiply_adds,
     .cost = cost,
     .packed_bytes = packed_bytes,
     .workspace = workspace,

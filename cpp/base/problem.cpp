@@ -46,6 +46,7 @@ std::string invalid(const ConvProblem& p) {
       return expected(extent.name, extent.value, extent.least ? "at least 1" : "at least 0");
     if (extent.value > largest) return expected(extent.name, extent.value, "at most 2^40");
   }
+  if (!(p.error_limit >= 0)) return "error_limit: expected at least 0";
   if (p.C % p.groups) return expected("groups", p.groups, "a divisor of the channels C = ") + std::to_string(p.C);
   if (p.K % p.groups) return expected("groups", p.groups, "a divisor of the filters K = ") + std::to_string(p.K);
 

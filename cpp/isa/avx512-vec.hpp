@@ -69,6 +69,16 @@ struct Vec<double> {
 using F = Vec<float>;
 using D = Vec<double>;
 
+// The value is to stay in a register: GCC would rather load it again for each of its uses, as their memory operand.
+inline F hold(F a) {
+  asm("" : "+v"(a.v));
+  return a;
+}
+inline D hold(D a) {
+  asm("" : "+v"(a.v));
+  return a;
+}
+
 inline F add(F a, F b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline D add(D a, D b) { return {_mm512_add_pd(a.v, b.v)}; }
 inline F sub(F a, F b) { return {_mm512_sub_ps(a.v, b.v)}; }
@@ -253,5 +263,3 @@ inline constexpr int vector_registers = 32;
 
 }  // namespace
 }  // namespace fastconv::avx512
-
-#include "isa/deinterleave-inl.hpp"

@@ -77,6 +77,12 @@ FASTCONV_LANEWISE(max, x > y ? x : y)  // y if either is NaN, as x86 has it
 FASTCONV_LANEWISE(min, x < y ? x : y)
 #undef FASTCONV_LANEWISE
 
+// The value is to stay in a register: GCC would rather load it again for each of its uses, as their memory operand.
+template <class T>
+inline Vec<T> hold(Vec<T> a) {
+  return a;
+}
+
 template <class T>
 inline Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {  // not std::fma: without hardware for it that is a library call
   Vec<T> r;

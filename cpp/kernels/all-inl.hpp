@@ -8,8 +8,7 @@
 #include "kernels/tile-inl.hpp"
 #include "kernels/transpose_store-inl.hpp"
 #include "kernels/window_rows-inl.hpp"
-#include "kernels/winograd_input-inl.hpp"
-#include "kernels/winograd_output-inl.hpp"
+#include "kernels/winograd-inl.hpp"
 
 #define FASTCONV_STRING_OF(x) #x
 #define FASTCONV_STRING(x) FASTCONV_STRING_OF(x)
@@ -36,8 +35,7 @@ constexpr KernelSet<T> kernel_set() {
   set.strip_pack = strip_pack<T>;
   set.window_rows = window_rows<T>;
   set.activate = activate<T>;
-  set.winograd_f2 = {winograd_input<T, 2>, winograd_output<T, 2>};
-  set.winograd_f4 = {winograd_input<T, 4>, winograd_output<T, 4>};
+  put_winograd(set);
   set.depthwise_rows = depthwise_rows<T>;
   set.depthwise_long = depthwise_long<T>;
   set.grouped_filters[0] = most_tile_filters<1>;

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "fastconv/epilogue.hpp"
+#include "kernels/winograd_axes.hpp"
 
 namespace fastconv {
 
@@ -53,6 +54,7 @@ struct TransposePack {
   T* to;
   ptrdiff_t to_ld, stored;  // rows <= stored
   const ptrdiff_t* places;  // null, or one per column; whole vectors of rows must then be stored
+  ptrdiff_t ahead = 0;  // from a value to one that is to be brought in meanwhile; 0 for nothing
 };
 
 // Rows of a matrix into strips of `width` columns, each strip contiguous:
@@ -91,40 +93,24 @@ struct TransposeStore {
   const Epilogue<T>* epilogue;  // bias points at channel 0's value
 };
 
-// Winograd F(m x m, 3 x 3), tiles of m + 2: the points are 0, +-1, infinity for m = 2 and 0, +-a, +-b, infinity for
-// m = 4. With these a and b the error is half (rms) to a fifth (largest) of that with 1 and 2, for 1-2 % of the time.
-// Weights are transformed with the same ones.
-inline constexpr double winograd_a = 0.625, winograd_b = 1.5;
-
-// One channel's tiles, B^T d B, tile = tile_row * tile_columns + tile_column. See winograd_input-inl.hpp.
+// One axis of Winograd's transforms: `groups` of `count` lines, each of a few vectors of channels, into as many vectors
+// of points (input), or points into outputs. See winograd-inl.hpp.
 template <class T>
-struct WinogradInput {
-  const T* image;  // the channel's plane, H x W; zero outside
-  ptrdiff_t H, W;
-  ptrdiff_t row, column;  // image coordinates of the first tile's corner: -pad_top, -pad_left at the border
-  ptrdiff_t tile_rows, tile_columns;
-  T* to;  // to[xi * plane + tile], xi = i * (m + 2) + j; up to a vector past the last is overwritten
-  ptrdiff_t plane;
-  T* scratch;  // 2 (m + 2) rows
-  ptrdiff_t scratch_ld;  // of at least m * (tiles in whole vectors) + 3 vectors of values
+struct WinogradLines {
+  ptrdiff_t groups, count;
+  const T* from[cook_toom::most_points];  // of the first line; null for zeros (input only)
+  ptrdiff_t from_group, from_step;  // to the next group's, and the next line's
+  T* to[cook_toom::most_points];
+  ptrdiff_t to_group, to_step;
+  const Epilogue<T>* epilogue;  // output[1]: `bias` is one vector; kinds other than clip are left to the caller
 };
 
-// A block of tiles of several channels, A^T m A, then stored with bias and activation. See winograd_output-inl.hpp.
+// For tiles of one size along an axis: input with and without the point at infinity (and the input that only it takes),
+// output without and with the epilogue.
 template <class T>
-struct WinogradOutput {
-  const T* from;  // from[xi * plane + tile * from_ld + channel]; whole vectors of channels are read
-  ptrdiff_t plane, from_ld;
-  ptrdiff_t tile_rows, tile_columns, channels;
-  T* to;  // the first channel's output at the first tile
-  ptrdiff_t to_ld, row_ld;  // from one channel's, and one row's, output to the next's: P * Q, Q
-  ptrdiff_t rows, columns;  // outputs that exist from `to` on, at most m * tile_rows and m * tile_columns
-  const Epilogue<T>* epilogue;  // bias points at channel 0's value
-};
-
-template <class T>
-struct WinogradKernels {
-  void (*input)(const WinogradInput<T>&);
-  void (*output)(const WinogradOutput<T>&);
+struct WinogradTransforms {
+  void (*input[2])(const WinogradLines<T>&);
+  void (*output[2])(const WinogradLines<T>&);
 };
 
 // Output rows of consecutive depthwise filters: see depthwise-inl.hpp and depthwise_long-inl.hpp. Row i, column j of a
@@ -210,7 +196,7 @@ struct KernelSet {
   void (*grouped_rows)(const DepthwiseRows<T>&);
   void (*depthwise_strip)(const DepthwiseStrip<T>&);
   void (*depthwise_pixels)(const DepthwisePixels<T>&);
-  WinogradKernels<T> winograd_f2, winograd_f4;
+  WinogradTransforms<T> winograd[winograd_axes][2];  // by WinogradAxis; whole tiles, tails
 
   // Measurement: `rounds` times a fixed number of independent FMAs, returning flops done; sums, fills or copies n
   // values.

@@ -136,6 +136,7 @@ void channel_tile(const Tile<T>& tile) {
     const char* pixel = reinterpret_cast<const char*>(tile.streamed + *offset);
     asm("" : "+r"(steps.one), "+r"(steps.three), "+r"(steps.five));
     __builtin_prefetch(ahead, 0, 2);
+    __builtin_prefetch(ahead + tile.ahead_step / 2, 0, 2);
     ahead += tile.ahead_step;
     V w[NV];
 #pragma GCC unroll 8

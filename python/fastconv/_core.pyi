@@ -38,7 +38,13 @@ class Problem:
         dilation_w: int = 1,
         groups: int = 1,
         layout: str = "NCHW",
+        error_limit: float = 25.0,
     ) -> None: ...
+    @property
+    def error_limit(self) -> float:
+        """Rounding errors that a faster algorithm may be expected to make: rms over that of the output, in epsilons."""
+    def with_error_limit(self, limit: float, /) -> Problem:
+        """The same layer with another error limit; ValueError below 0."""
     @property
     def layout(self) -> str:
         """"NCHW" or "NHWC", of input and output; their shapes are in its order."""
@@ -154,6 +160,12 @@ def variant(algorithm: str, problem: Problem) -> str:
 def cost(algorithm: str, problem: Problem, prepared: bool = True) -> float:
     """Estimated microseconds of one thread with the present ISA; prepared=False adds packing the weights."""
 
+def expected_error(algorithm: str, problem: Problem) -> float | None:
+    """Rms of the rounding errors over that of the output, in epsilons; None if it is that of a plain sum."""
+
+def multiply_adds(algorithm: str, problem: Problem) -> int:
+    """Multiplications that an algorithm does, those of transforms not counted."""
+
 def packed_bytes(algorithm: str, problem: Problem) -> int:
     """Bytes of the weights in the algorithm's own order."""
 
@@ -174,6 +186,8 @@ def conv2d(
     activation: object,
     out: object,
     workspace_limit: object,
+    accuracy: object,
+    max_error: object,
     /,
 ) -> Any:
     """Run a call like one that was remembered, or return NotImplemented. Never raises for bad arguments."""
@@ -193,6 +207,8 @@ def remember(
     layout: object,
     activation: object,
     workspace_limit: object,
+    accuracy: object,
+    max_error: object,
     /,
 ) -> None:
     """From now on, calls with these arguments run `chosen`. Arguments that make no key are ignored."""

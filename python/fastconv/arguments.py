@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
-from fastconv import _core
+from fastconv import _core, numerics
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
 Pair: TypeAlias = int | tuple[int, int]
@@ -149,6 +149,36 @@ def as_layout(layout: object) -> str:
 def as_workspace_limit(limit: object) -> int | None:
     """Bytes, or None for no limit."""
     return None if limit is None else as_int(limit, "workspace_limit", 0, 2**63 - 1)
+
+
+class Limits(NamedTuple):
+    """What errors may be: the root mean square expected, in epsilons, by its name; the largest, if it counts."""
+
+    accuracy: str
+    most: float | None
+
+    def applied(self, layer: Layer) -> Layer:
+        """The layer with its error limit."""
+        p = layer.problem
+        limit = numerics.ACCURACIES[self.accuracy] if self.most is None else numerics.error_limit(p, self.most)
+        return layer if limit == p.error_limit else Layer(p.with_error_limit(limit), layer.batched)
+
+
+def as_accuracy(accuracy: object, max_error: object) -> Limits:
+    """One of the names of :data:`fastconv.numerics.ACCURACIES`, or a largest error instead of it."""
+    if not isinstance(accuracy, str):
+        raise TypeError(f"accuracy: expected one of {', '.join(numerics.ACCURACIES)}, got {accuracy!r}")
+    if accuracy not in numerics.ACCURACIES:
+        raise ValueError(f"accuracy: expected one of {', '.join(numerics.ACCURACIES)}, got {accuracy!r}")
+    if max_error is None:
+        return Limits(accuracy, None)
+    if isinstance(max_error, bool) or not isinstance(max_error, int | float | np.integer | np.floating):
+        raise TypeError(f"max_error: expected a number or None, got {max_error!r}")
+    if not max_error > 0:
+        raise ValueError(f"max_error: expected a number over 0, got {max_error!r}")
+    if accuracy != "balanced":
+        raise ValueError(f"max_error: expected None beside accuracy={accuracy!r}, got {max_error!r}: give one of them")
+    return Limits(accuracy, float(max_error))
 
 
 def as_dtype(dtype: object) -> str:

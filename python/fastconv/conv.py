@@ -20,6 +20,7 @@ from fastconv.arguments import (
     Padding,
     Pair,
     Shape,
+    as_accuracy,
     as_activation,
     as_filters,
     as_geometry,
@@ -50,6 +51,8 @@ def conv2d(
     activation: Activation = None,
     out: npt.NDArray[Any] | None = None,
     workspace_limit: int | None = None,
+    accuracy: str = "balanced",
+    max_error: float | None = None,
 ) -> npt.NDArray[Any]:
     """Convolve images with K filters (cross-correlation: the filters are not flipped).
 
@@ -77,6 +80,11 @@ def conv2d(
             is interrupted leaves it half written.
         workspace_limit: Most scratch memory, in bytes: workspace and packed weights together; None for no limit.
             "auto" passes over algorithms that need more.
+        accuracy: What algorithms with fewer multiplications may do to the digits: ``"strict"`` leaves plain sums alone;
+            ``"balanced"`` keeps the error expected for normal data within 25 epsilon (float32: 3e-6 of the output,
+            both root mean square); ``"fast"`` within 250. See :mod:`fastconv.numerics`.
+        max_error: Instead of `accuracy`: the largest error that may be expected for normal data, over the root mean
+            square of the output; None for no such limit.
     Returns:
         `out`, or a new array of shape (N, K, P, Q), or (N, P, Q, K) with ``layout="NHWC"``, or without N if `input` has
         none. P = (H + top + bottom - dilation_h * (R - 1) - 1) // stride_h + 1; Q likewise.
@@ -94,7 +102,20 @@ def conv2d(
             [81., 90.]]], dtype=float32)
     """
     y = _remembered_call(
-        input, weight, bias, stride, padding, dilation, groups, algorithm, layout, activation, out, workspace_limit
+        input,
+        weight,
+        bias,
+        stride,
+        padding,
+        dilation,
+        groups,
+        algorithm,
+        layout,
+        activation,
+        out,
+        workspace_limit,
+        accuracy,
+        max_error,
     )
     if y is not NotImplemented:
         return y  # type: ignore[no-any-return]
@@ -102,16 +123,19 @@ def conv2d(
     x = as_array(input, "input")
     w = as_array(weight, "weight", x.dtype.name, "input")
     geometry = as_geometry(stride, padding, dilation, groups)
-    layer = fit(x.shape, w.shape, geometry, as_layout(layout), x.dtype.name, ("input", "weight"))
+    limits = as_accuracy(accuracy, max_error)
+    layer = limits.applied(fit(x.shape, w.shape, geometry, as_layout(layout), x.dtype.name, ("input", "weight")))
     problem = layer.problem
     b = as_bias(bias, w)
     spec = as_activation(activation)
     limit = as_workspace_limit(workspace_limit)
     y = as_out(out, layer.output_shape, problem.dtype, input=x, weight=w, bias=b)
-    chosen = dispatch.resolve(as_algorithm(algorithm), problem, prepared=False, workspace_limit=limit).algorithm
+    chosen = dispatch.resolve(
+        as_algorithm(algorithm), problem, prepared=False, workspace_limit=limit, max_error=limits.most
+    ).algorithm
 
     call = (input, weight, bias, stride, padding, dilation, groups, algorithm, layout, activation, workspace_limit)
-    _core.remember(problem, chosen, spec, *call)
+    _core.remember(problem, chosen, spec, *call, accuracy, max_error)
     w_ready, b_ready = ready(w), None if b is None else ready(b)
     return _run(layer, lambda x, y: _core.run_once(problem, chosen, spec, x, w_ready, b_ready, y), x, y)
 
@@ -137,13 +161,22 @@ class _Recipe(NamedTuple):
     activation: Activation
     layout: str
     workspace_limit: int | None
+    accuracy: str
+    max_error: float | None
 
     def layer(self, input_shape: object, name: str) -> Layer:
-        return fit(input_shape, self.weight.shape, self.geometry, self.layout, self.weight.dtype.name, (name, "weight"))
+        names = (name, "weight")
+        layer = fit(input_shape, self.weight.shape, self.geometry, self.layout, self.weight.dtype.name, names)
+        return as_accuracy(self.accuracy, self.max_error).applied(layer)
 
     def plan(self, layer: Layer) -> _core.Plan:
-        limit = self.workspace_limit
-        chosen = dispatch.resolve(self.algorithm, layer.problem, prepared=True, workspace_limit=limit).algorithm
+        chosen = dispatch.resolve(
+            self.algorithm,
+            layer.problem,
+            prepared=True,
+            workspace_limit=self.workspace_limit,
+            max_error=self.max_error,
+        ).algorithm
         return _core.Plan(layer.problem, chosen, self.weight, self.bias, as_activation(self.activation))
 
 
@@ -165,6 +198,7 @@ class Conv2d(_core.Operator):
         bias: One value per filter, shape (K,), of the dtype of `weight`; or None.
         stride, padding, dilation, groups, algorithm, activation, layout: As in :func:`conv2d`.
         workspace_limit: Most workspace of a call, in bytes; None for no limit.
+        accuracy, max_error: As in :func:`conv2d`.
     Raises:
         ValueError: A number is out of range, shapes disagree, or a name is unknown.
         TypeError: An argument of another type, or dtypes that are unsupported or differ.
@@ -189,6 +223,8 @@ class Conv2d(_core.Operator):
         activation: Activation = None,
         layout: str = "NCHW",
         workspace_limit: int | None = None,
+        accuracy: str = "balanced",
+        max_error: float | None = None,
     ) -> None:
         w = as_array(weight, "weight")
         geometry = as_geometry(stride, padding, dilation, groups)
@@ -204,6 +240,7 @@ class Conv2d(_core.Operator):
                 activation,
                 as_layout(layout),
                 as_workspace_limit(workspace_limit),
+                *as_accuracy(accuracy, max_error),
             )
         )
 
@@ -237,8 +274,13 @@ class Conv2d(_core.Operator):
         """
         recipe = self._recipe
         layer = recipe.layer(input_shape, "input_shape")
-        limit = recipe.workspace_limit
-        return introspection.explain_layer(layer, recipe.algorithm, prepared=True, workspace_limit=limit)
+        return introspection.explain_layer(
+            layer,
+            recipe.algorithm,
+            prepared=True,
+            workspace_limit=recipe.workspace_limit,
+            max_error=recipe.max_error,
+        )
 
     def __getstate__(self) -> dict[str, _Recipe]:
         return {"recipe": self._recipe}
@@ -263,4 +305,6 @@ _SHOWN = {
     "activation": None,
     "layout": "NCHW",
     "workspace_limit": None,
+    "accuracy": "balanced",
+    "max_error": None,
 }

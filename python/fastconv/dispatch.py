@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fastconv import _core
+from fastconv import _core, numerics
 from fastconv._core import Problem
 
-# Winograd's transforms cost a multiple of C + K per tile, its gain grows with C * K. Below this the register tiles of
-# the matrix products stay half empty.
+# Winograd's transforms cost a multiple of C + K per tile, its gain grows with C * K. Below this, in a group, vectors
+# of channels stay half empty.
 WINOGRAD_CHANNELS = 16
 # `grouped` reads the image once for every two filters, so its estimate holds while few channels add up. (8 -> 8 on
 # 8 x 8 pixels, 3x3: 1.0 us, with im2col 4.4.)
@@ -44,9 +44,8 @@ def _cost(algorithm: str, problem: Problem, prepared: bool) -> float:
     return _core.cost(algorithm, problem, prepared)
 
 
-def _has_winograd_shape(p: Problem) -> bool:
-    unit_steps = p.stride_h == p.stride_w == p.dilation_h == p.dilation_w == 1
-    return p.R == p.S == 3 and unit_steps and p.groups == 1 and min(p.C, p.K) >= WINOGRAD_CHANNELS
+def _fills_register_tiles(p: Problem) -> bool:
+    return min(p.C, p.K) // p.groups >= WINOGRAD_CHANNELS
 
 
 def _is_one_output(p: Problem, _: bool) -> bool:
@@ -77,13 +76,8 @@ RULES = (
     ),
     Rule(
         "winograd",
-        f"3x3, stride 1, at least {WINOGRAD_CHANNELS} channels, weights transformed beforehand: fewest multiplications",
-        lambda p, prepared: prepared and _has_winograd_shape(p),
-    ),
-    Rule(
-        "winograd",
-        f"3x3, stride 1, at least {WINOGRAD_CHANNELS} channels, and enough pixels to pay for transforming the weights",
-        lambda p, prepared: _has_winograd_shape(p) and _costs_least("winograd", p, prepared),
+        f"at least {WINOGRAD_CHANNELS} channels, and estimated no slower than direct and im2col, transforms included",
+        lambda p, prepared: _fills_register_tiles(p) and _costs_least("winograd", p, prepared),
     ),
     Rule(
         "direct",
@@ -108,35 +102,52 @@ def scratch_bytes(algorithm: str, problem: Problem, prepared: bool) -> int:
     return _core.workspace_bytes(algorithm, problem) + packed
 
 
-def ruled_out(algorithm: str, problem: Problem, *, prepared: bool, workspace_limit: int | None) -> str | None:
-    """Why the algorithm cannot run the problem within the limit, or None."""
+def ruled_out(
+    algorithm: str, problem: Problem, *, prepared: bool, workspace_limit: int | None, max_error: float | None = None
+) -> str | None:
+    """Why the algorithm cannot run the problem within the limits, or None."""
     reason = _core.rejects(algorithm, problem)
     if reason is None and workspace_limit is not None:
         needed = scratch_bytes(algorithm, problem, prepared)
         if needed > workspace_limit:
             what = "workspace" if prepared else "workspace and packed weights"
             reason = f"needs {needed} bytes of {what}, workspace_limit is {workspace_limit}"
+    if reason is None and max_error is not None:
+        bound = numerics.error_bound(algorithm, problem)
+        if bound > max_error:
+            reason = f"may be off by {bound:.2g} of the output's rms, max_error is {max_error:.2g}"
     return reason
 
 
-def choose(problem: Problem, *, prepared: bool, workspace_limit: int | None = None) -> Choice:
+def choose(
+    problem: Problem, *, prepared: bool, workspace_limit: int | None = None, max_error: float | None = None
+) -> Choice:
     """The algorithm that "auto" stands for.
 
     Args:
         problem: The layer.
         prepared: Whether the weights are packed beforehand, as in :class:`fastconv.Conv2d`.
         workspace_limit: Most scratch memory, in bytes, as in :func:`fastconv.conv2d`; None for no limit.
+        max_error: Largest error that may be expected, over the output's rms; None if only the problem's error limit
+            counts.
     Returns:
         The algorithm's name, and why.
     Raises:
-        ValueError: No algorithm runs within the limit; the text says how much the most frugal one needs.
+        ValueError: No algorithm runs within the limits; the text says how much the most frugal one needs.
     """
     for rule in RULES:
         if rule.applies(problem, prepared) and not ruled_out(
-            rule.algorithm, problem, prepared=prepared, workspace_limit=workspace_limit
+            rule.algorithm, problem, prepared=prepared, workspace_limit=workspace_limit, max_error=max_error
         ):
             return Choice(rule.algorithm, rule.reason)
     accepting = [name for name in _core.algorithms() if _core.rejects(name, problem) is None]
+    if max_error is not None:
+        bound, name = min((numerics.error_bound(name, problem), name) for name in accepting)
+        if bound > max_error:
+            raise ValueError(
+                f"max_error: expected at least {bound:.2g}, which {name!r} keeps here, got {max_error:.2g}"
+            )
+        accepting = [name for name in accepting if numerics.error_bound(name, problem) <= max_error]
     least, name = min((scratch_bytes(name, problem, prepared), name) for name in accepting)
     raise ValueError(
         f"workspace_limit: expected at least {least} bytes, which {name!r} needs here, got {workspace_limit}"
@@ -153,10 +164,12 @@ def as_algorithm(algorithm: object) -> str:
     return algorithm
 
 
-def resolve(algorithm: str, problem: Problem, *, prepared: bool, workspace_limit: int | None) -> Choice:
-    """The algorithm for "auto" or for a name; ValueError if it rejects the problem or needs more than the limit."""
+def resolve(
+    algorithm: str, problem: Problem, *, prepared: bool, workspace_limit: int | None, max_error: float | None = None
+) -> Choice:
+    """The algorithm for "auto" or for a name; ValueError if it rejects the problem or does not keep the limits."""
     if algorithm == "auto":
-        return choose(problem, prepared=prepared, workspace_limit=workspace_limit)
-    if reason := ruled_out(algorithm, problem, prepared=prepared, workspace_limit=workspace_limit):
+        return choose(problem, prepared=prepared, workspace_limit=workspace_limit, max_error=max_error)
+    if reason := ruled_out(algorithm, problem, prepared=prepared, workspace_limit=workspace_limit, max_error=max_error):
         raise ValueError(f"algorithm: {algorithm!r} cannot run this problem: {reason}")
     return Choice(algorithm, "asked for by name")

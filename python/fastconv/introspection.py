@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Any, Literal, overload
 
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from fastconv import _core, dispatch, numerics
 from fastconv._core import Problem
-from fastconv.arguments import Layer, Padding, Pair, Shape, as_layer, as_workspace_limit
+from fastconv.arguments import Layer, Padding, Pair, Shape, as_accuracy, as_layer, as_workspace_limit
 
 
 def algorithms() -> tuple[str, ...]:
@@ -128,6 +127,7 @@ class Explanation:
         threads: The number of threads the workspace is for.
         prepared: Whether weights are packed beforehand; if not, costs include packing.
         workspace_limit: In bytes, or None.
+        max_error: Largest error that may be expected, over the output's rms; None if only `problem.error_limit` counts.
         reports: One per algorithm, in the order of :func:`algorithms`.
         chosen: The algorithm that would run; None if none would within the limit.
         why: The reason of the choice, or why there is none.
@@ -145,6 +145,7 @@ class Explanation:
     threads: int
     prepared: bool
     workspace_limit: int | None
+    max_error: float | None
     reports: tuple[AlgorithmReport, ...]
     chosen: str | None
     why: str
@@ -165,6 +166,8 @@ def explain(
     layout: str = "NCHW",
     prepared: bool = False,
     workspace_limit: int | None = None,
+    accuracy: str = "balanced",
+    max_error: float | None = None,
 ) -> Explanation:
     """What ``algorithm="auto"`` would run and why; what every algorithm would cost, or why it refuses. Needs no data.
 
@@ -175,6 +178,7 @@ def explain(
         dtype: float32 or float64.
         prepared: True for :class:`Conv2d`, whose weights are packed beforehand; False for :func:`conv2d`.
         workspace_limit: Most scratch memory, in bytes, as in :func:`fastconv.conv2d`; None for no limit.
+        accuracy, max_error: As in :func:`fastconv.conv2d`.
     Returns:
         An :class:`Explanation`.
     Raises:
@@ -184,15 +188,21 @@ def explain(
     'winograd'
     """
     layer = as_layer(input_shape, weight_shape, stride, padding, dilation, groups, layout=layout, dtype=dtype)
-    return explain_layer(layer, "auto", prepared=prepared, workspace_limit=as_workspace_limit(workspace_limit))
+    limits = as_accuracy(accuracy, max_error)
+    limit = as_workspace_limit(workspace_limit)
+    return explain_layer(limits.applied(layer), "auto", prepared=prepared, workspace_limit=limit, max_error=limits.most)
 
 
-def explain_layer(layer: Layer, algorithm: str, *, prepared: bool, workspace_limit: int | None) -> Explanation:
+def explain_layer(
+    layer: Layer, algorithm: str, *, prepared: bool, workspace_limit: int | None, max_error: float | None
+) -> Explanation:
     """:func:`explain` from checked arguments; `algorithm` is "auto" or a name."""
     p = layer.problem
     chosen: str | None
     try:
-        chosen, why = dispatch.resolve(algorithm, p, prepared=prepared, workspace_limit=workspace_limit)
+        chosen, why = dispatch.resolve(
+            algorithm, p, prepared=prepared, workspace_limit=workspace_limit, max_error=max_error
+        )
     except ValueError as error:
         chosen, why = None, str(error)
     return Explanation(
@@ -208,37 +218,28 @@ def explain_layer(layer: Layer, algorithm: str, *, prepared: bool, workspace_lim
         threads=_core.get_num_threads(),
         prepared=prepared,
         workspace_limit=workspace_limit,
-        reports=tuple(_report(name, p, prepared, workspace_limit) for name in _core.algorithms()),
+        max_error=max_error,
+        reports=tuple(_report(name, p, prepared, workspace_limit, max_error) for name in _core.algorithms()),
         chosen=chosen,
         why=why,
     )
 
 
-def _report(algorithm: str, p: Problem, prepared: bool, workspace_limit: int | None) -> AlgorithmReport:
+def _report(
+    algorithm: str, p: Problem, prepared: bool, workspace_limit: int | None, max_error: float | None
+) -> AlgorithmReport:
     if reason := _core.rejects(algorithm, p):
         return AlgorithmReport(algorithm, reason)
-    variant = _core.variant(algorithm, p)
     return AlgorithmReport(
         algorithm,
-        dispatch.ruled_out(algorithm, p, prepared=prepared, workspace_limit=workspace_limit),
-        variant,
+        dispatch.ruled_out(algorithm, p, prepared=prepared, workspace_limit=workspace_limit, max_error=max_error),
+        _core.variant(algorithm, p),
         _core.cost(algorithm, p, prepared),
         _core.workspace_bytes(algorithm, p),
         _core.packed_bytes(algorithm, p),
-        _multiply_adds(algorithm, p, variant),
-        numerics.expected_error(algorithm, p, variant),
+        _core.multiply_adds(algorithm, p),
+        numerics.expected_error(algorithm, p),
     )
-
-
-def _multiply_adds(algorithm: str, p: Problem, variant: str) -> int:
-    """Multiplications that an algorithm does, those of transforms not counted."""
-    if algorithm == "dense":
-        return p.N * (p.K * p.P * p.Q) * (p.C * p.H * p.W)
-    if tile := re.match(r"F\((\d+)x(\d+),(\d+)x(\d+)\)", variant):
-        m_h, m_w, r_h, r_w = map(int, tile.groups())
-        tiles = p.N * -(-p.P // m_h) * -(-p.Q // m_w)
-        return tiles * (m_h + r_h - 1) * (m_w + r_w - 1) * p.K * (p.C // p.groups)
-    return p.multiply_adds
 
 
 def quantity(value: float, unit: str, step: int) -> str:
@@ -263,7 +264,9 @@ def _as_text(e: Explanation) -> str:
         f"{quantity(e.input_bytes, 'B', 1024)}, weights {quantity(e.weight_bytes, 'B', 1024)}, "
         f"output {quantity(e.output_bytes, 'B', 1024)}",
         f"{e.isa}, threads: {e.threads}; weights {beforehand}"
-        + ("" if e.workspace_limit is None else f"; workspace limit {e.workspace_limit} bytes"),
+        + ("" if e.workspace_limit is None else f"; workspace limit {e.workspace_limit} bytes")
+        + f"; errors within {p.error_limit:.3g} epsilon (rms)"
+        + ("" if e.max_error is None else f", largest {e.max_error:.3g}"),
         "",
     ]
     header = ("", "algorithm", "variant", "estimate", "workspace", "packed", "mult-adds", "error")

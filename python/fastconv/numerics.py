@@ -10,9 +10,9 @@ nearest adds an error of 0.21 epsilon of its size, root mean square: a uniform e
 with n (rounding of products without FMA, of the bias and of the result) is within another 0.3. Algorithms that add up
 blocks of a long sum separately (im2col, dense) stay below, down to a sixth of it at n in the thousands.
 
-Winograd. The constants are fits to measured errors of F(2x2,3x3) and F(4x4,3x3) on the points 0, +-5/8, +-3/2 and
-infinity, for 16 to 512 channels: sums over C // groups channels per point of the transformed domain grow like its root,
-the transforms amplify them by a constant, and rounding in the transforms themselves does not grow.
+Winograd. hypot(constant, factor * sqrt(C // groups)) epsilon: sums over the channels grow like their root, the
+transforms amplify them by a constant, and rounding in the transforms themselves does not grow. The constants are fits
+to errors measured for 1 to 512 channels; they stand in the table of variants, cpp/winograd/variant.cpp.
 
 The reference sums in double precision: in float32 only the rounding of the result is left.
 """
@@ -23,13 +23,8 @@ import math
 
 import numpy as np
 
+from fastconv import _core
 from fastconv._core import Problem
-
-# variant -> (part that does not grow, factor of the root): error = hypot(constant, factor * sqrt(C // groups)) epsilon.
-WINOGRAD_ERRORS = {
-    "F(2x2,3x3)": (1.6, 0.24),
-    "F(4x4,3x3)": (2.6, 0.73),
-}
 
 # The largest of M errors over their root mean square. Were they normal, it would be near sqrt(2 * L), with L = ln M.
 # They grow with the products that make them, whose tails are exponential: these add L over the root of the number of
@@ -39,42 +34,54 @@ WINOGRAD_ERRORS = {
 TAIL = 3.0
 
 
-def expected_error(algorithm: str, problem: Problem, variant: str = "") -> float:
+# What ``accuracy=`` names, as limits of the expected error in epsilons. "balanced" is 3e-6 in float32, the largest
+# errors then near 3e-5; "strict" leaves plain sums alone.
+ACCURACIES = {"strict": 0.0, "balanced": 25.0, "fast": 250.0}
+
+
+def expected_error(algorithm: str, problem: Problem) -> float:
     """Root mean square of the errors, over that of the output.
 
     Args:
-        algorithm: A name from :func:`fastconv.algorithms`.
+        algorithm: A name from :func:`fastconv.algorithms`, which accepts the layer.
         problem: The layer.
-        variant: What ``_core.variant(algorithm, problem)`` says; "" if there is none.
     Returns:
         A ratio, about 1e-7 to 1e-5 in float32.
     """
     epsilon = float(np.finfo(problem.dtype).eps)
     if algorithm == "reference" and problem.dtype == "float32":
         return 0.25 * epsilon
-    if algorithm == "winograd":
-        constant, factor = WINOGRAD_ERRORS[variant]
-        return epsilon * math.hypot(constant, factor * math.sqrt(problem.C // problem.groups))
-    n = problem.C // problem.groups * problem.R * problem.S
-    return epsilon * (0.3 + 0.15 * math.sqrt(n))
+    epsilons = _core.expected_error(algorithm, problem)
+    if epsilons is None:
+        n = problem.C // problem.groups * problem.R * problem.S
+        epsilons = 0.3 + 0.15 * math.sqrt(n)
+    return epsilon * epsilons
 
 
-def error_bound(algorithm: str, problem: Problem, variant: str = "") -> float:
+def error_bound(algorithm: str, problem: Problem) -> float:
     """What errors may reach, over the root mean square of the output: for tests, tight enough to fail.
 
     It holds with high probability for normal data, not for all data: no such bound relative to the mean output exists.
 
     Args:
-        algorithm: A name from :func:`fastconv.algorithms`.
+        algorithm: A name from :func:`fastconv.algorithms`, which accepts the layer.
         problem: The layer.
-        variant: What ``_core.variant(algorithm, problem)`` says; "" if there is none.
     Returns:
         A ratio. Of :func:`expected_error` it is 12 to 20 times for sums of many terms, up to 70 times for a single one;
         the more outputs, the larger the largest of their errors.
     """
-    outputs = max(problem.N * problem.K * problem.P * problem.Q, 3000)
     terms = problem.C // problem.groups
     if algorithm != "winograd":
         terms *= problem.R * problem.S
-    log = math.log(outputs)
-    return TAIL * (math.sqrt(2 * log) + log / math.sqrt(terms)) * expected_error(algorithm, problem, variant)
+    return _largest_over_rms(problem, terms) * expected_error(algorithm, problem)
+
+
+def error_limit(problem: Problem, max_error: float) -> float:
+    """The expected error, in epsilons, at which Winograd's bound is `max_error`, a ratio to the output's rms."""
+    epsilon = float(np.finfo(problem.dtype).eps)
+    return max_error / (_largest_over_rms(problem, problem.C // problem.groups) * epsilon)
+
+
+def _largest_over_rms(problem: Problem, terms: int) -> float:
+    log = math.log(max(problem.N * problem.K * problem.P * problem.Q, 3000))
+    return TAIL * (math.sqrt(2 * log) + log / math.sqrt(terms))

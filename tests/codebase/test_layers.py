@@ -1,5 +1,5 @@
-"""The layers, read from `#include` and `import` lines: base <- kernels, isa <- gemm <- algorithms <- dispatch, measure
-<- src <- python. Include downward only.
+"""The layers, read from `#include` and `import` lines: base <- kernels, isa <- gemm <- winograd <- algorithms <-
+dispatch, measure <- src <- python. Include downward only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ MAY_INCLUDE = {
     "kernels": {"fastconv", "isa"},  # kernels/vec.hpp: the scalar vector for a kernel opened alone; see below
     "isa": {"fastconv", "base", "kernels"},
     "gemm": {"fastconv", "base", "kernels"},
-    "algorithms": {"fastconv", "base", "kernels", "gemm"},
+    "winograd": {"fastconv", "base", "kernels", "gemm"},
+    "algorithms": {"fastconv", "base", "kernels", "gemm", "winograd"},
     "dispatch": {"fastconv", "base", "kernels", "gemm", "algorithms"},
     "measure": {"fastconv", "base", "kernels", "gemm", "algorithms", "dispatch"},
 }

@@ -45,6 +45,10 @@ struct Algorithm {
   const char* summary;
   std::string (*rejects)(const ConvProblem&);  // why not, or nothing
   std::string (*variant)(const ConvProblem&, const Kernels&);  // the inner choice, if there is one; may be null
+  // Expected rms error as in ConvProblem::error_limit; null if it is that of a plain sum.
+  double (*expected_error)(const ConvProblem&) = nullptr;
+  // Multiplications done, those of transforms not counted; null if as many as the definition has.
+  Extent (*multiply_adds)(const ConvProblem&) = nullptr;
   double (*cost)(const ConvProblem&, const Kernels&);  // estimated microseconds of one thread, weights packed
   std::size_t (*packed_bytes)(const ConvProblem&, const Kernels&);
   std::size_t (*workspace)(const ConvProblem&, const Resources&);  // exact bytes

@@ -26,6 +26,9 @@ struct ConvProblem {
   Extent pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;
   Extent dilation_h = 1, dilation_w = 1;
   Extent groups = 1;
+  // What algorithms that trade digits for time may do: rms of the rounding errors over that of the output, in epsilons,
+  // as they expect it for normal data. 25 epsilons are 3e-6 in float32.
+  double error_limit = 25;
 
   Extent P() const { return (H + pad_top + pad_bottom - dilation_h * (R - 1) - 1) / stride_h + 1; }
   Extent Q() const { return (W + pad_left + pad_right - dilation_w * (S - 1) - 1) / stride_w + 1; }

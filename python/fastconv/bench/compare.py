@@ -243,7 +243,7 @@ def _stated(name: str, problem: _core.Problem) -> dict[str, Any]:
     variant = _core.variant(algorithm, problem)
     return {
         "variant": algorithm if name == CALL else variant,
-        "error_bound_over_rms": error_bound(algorithm, problem, variant),
+        "error_bound_over_rms": error_bound(algorithm, problem),
         "workspace_bytes": _core.workspace_bytes(algorithm, problem),
         "packed_weight_bytes": _core.packed_bytes(algorithm, problem),
     }

@@ -73,6 +73,18 @@ EDGES = (
     NamedLayer("depthwise 9x9, dilation 2x3", 2, 25, 19, 2, 9, 9, padding=((8, 8), (9, 9)), dilation=(2, 3), groups=2),
     NamedLayer("depthwise 23x25 over the image", 3, 7, 9, 3, 23, 25, padding=((11, 11), (12, 12)), groups=3),
     NamedLayer("depthwise 11x9 by stride 2", 3, 30, 29, 3, 11, 9, stride=(2, 2), padding=((5, 5), (4, 4)), groups=3),
+    # Tiles: whole ones, tails, both.
+    NamedLayer("tiles of 5x5, 20->18 @12x13", 20, 12, 13, 18, 5, 5, padding=((2, 2), (2, 2))),
+    NamedLayer("a tile of 5x5, 6->9 @3x4", 6, 3, 4, 9, 5, 5, padding=((1, 1), (1, 1))),
+    NamedLayer("tiles of 7x7, 9->7 @13x16", 9, 13, 16, 7, 7, 7, padding=((3, 3), (3, 3))),
+    NamedLayer("tiles of 1x3, 17->18 @9x22", 17, 9, 22, 18, 1, 3, padding=((0, 0), (0, 1))),
+    NamedLayer("tiles of 1x7, 17->18 @17", 17, 17, 17, 18, 1, 7, padding=((0, 0), (3, 3))),
+    NamedLayer("tiles of 7x1, 17->18 @17", 17, 17, 17, 18, 7, 1, padding=((3, 3), (0, 0))),
+    NamedLayer("tiles by 2, 17->20 @14x19 3x3", 17, 14, 19, 20, 3, 3, stride=(2, 2), padding=((1, 1), (1, 1))),
+    NamedLayer("tiles by 2, 6->20 @15x12 5x5", 6, 15, 12, 20, 5, 5, stride=(2, 2), padding=((2, 2), (2, 2))),
+    NamedLayer("tiles of 3 layers, 7->20 @14x17 3x3", 7, 14, 17, 20, 3, 3, padding=((3, 3), (2, 2)), dilation=(3, 2)),
+    NamedLayer("two tails, 18->19 @7 3x3", 18, 7, 7, 19, 3, 3, padding=((1, 1), (1, 1))),
+    NamedLayer("three tiles and a tail, 70->19 @14 3x3", 70, 14, 14, 19, 3, 3, padding=((1, 1), (1, 1))),
     # Batches.
     NamedLayer("no images, 3x3", 4, 8, 8, 6, 3, 3, N=0, padding=((1, 1), (1, 1))),
     NamedLayer("no images, depthwise 1x1", 4, 8, 8, 4, 1, 1, N=0, groups=4),

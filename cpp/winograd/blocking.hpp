@@ -1,0 +1,133 @@
+// How a layer is cut into tasks, and what a task keeps in its slice of the workspace.
+//
+// Tile rows of all images and interleaved layers make one list. A block is a run of that list by a run of tile columns:
+// its tiles are transformed for all channels (V), multiplied with the transformed weights (U) for some filters at a
+// time, and their sums (M) transformed back while they are in cache.
+#pragma once
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/aligned_buffer.hpp"
+#include "gemm/im2col_block.hpp"
+#include "gemm/product.hpp"
+#include "winograd/domain.hpp"
+
+namespace fastconv::filtering {
+
+// A run of the list of tile rows by a run of tile columns. Tiles are numbered so that those of every point lie side by
+// side although tails lack some: whole rows' tail columns, whole rows' whole columns, tail rows' whole, and tail
+// columns.
+struct Block {
+  Extent first_row, rows, tail_rows;  // of the list
+  Extent column, whole, tails;  // tile columns, of each of the interleaved layers
+  Extent layers;  // of them beside each other
+
+  Extent whole_rows() const { return rows - tail_rows; }
+  Extent tiles() const { return rows * (whole + tails) * layers; }
+  // First tile of the n-th among whole, or tail, rows; its whole, or tail, columns; of an interleaved layer.
+  Extent tile(bool tail_row, Extent n, bool tail_column, Extent layer) const {
+    const Extent columns = tail_column ? tails : whole;
+    const Extent group = !tail_row ? (tail_column ? 0 : whole_rows() * tails)
+                                   : whole_rows() * (tails + whole) + (tail_column ? tail_rows * whole : 0);
+    return group * layers + (n * layers + layer) * columns;
+  }
+  // The tiles that have a point, by whether tail rows and columns have it.
+  Extent begin(bool in_tail_columns) const { return in_tail_columns ? 0 : whole_rows() * tails * layers; }
+  Extent end(bool in_tail_rows, bool in_tail_columns) const {
+    if (!in_tail_rows) return whole_rows() * (tails + whole) * layers;
+    return tiles() - (in_tail_columns ? 0 : tail_rows * tails * layers);
+  }
+};
+
+template <class T>
+struct Blocking {
+  Tilings tilings;
+  Domain domain;
+  Extent lanes;
+  Extent list, rows, columns;  // tile rows of all; tile rows and columns of a block
+  Extent row_blocks, column_blocks;
+  Extent panel, filters, parts_of_filters;  // filters of a panel; of the panels between two output transforms
+  Extent pitch, v_plane, m_plane;
+  Extent chunk;  // tile columns transformed at a time, so that what lies between the two axes stays in L1
+  Extent reach;  // pixels of a row that a block looks at, borders included
+  Extent ring, strip_pixels;  // image rows kept, and pixels of each
+  Extent out_pixels;  // of a row of a block's results
+  std::size_t offsets_bytes, v_bytes, m_bytes, scratch_bytes, strip_bytes, out_bytes;
+
+  Blocking(const Variant& variant, const ConvProblem& p, const KernelSet<T>& set, int threads)
+      : tilings(variant, p), domain(tilings, p.C_per_group(), set.lanes), lanes(set.lanes) {
+    const Tiling &down = tilings.rows, &across = tilings.columns;
+    const Extent layers = across.dilation, tile_columns = across.tiles();
+    list = p.N * down.dilation * down.tiles();
+    pitch = odd_lines<T>(domain.phases * domain.channels);
+
+    // About 56 tiles: fewer read U too often, more push V out of L2 (64 to 512 channels: best of 14 to 196). V: about 4
+    // MiB at most.
+    const Extent fit = Extent{4} * 1024 * 1024 / (domain.planes * pitch * Extent(sizeof(T)));
+    const Extent most = std::clamp<Extent>(fit, set.channel_pixels, 56);
+    column_blocks = ceil_div(tile_columns * layers, most);
+    columns = ceil_div(tile_columns, column_blocks);
+    column_blocks = ceil_div(tile_columns, columns);
+    row_blocks = ceil_div(list, std::max<Extent>(1, most / (columns * layers)));
+    rows = ceil_div(list, std::max<Extent>(1, row_blocks));
+    row_blocks = rows ? ceil_div(list, rows) : 0;
+
+    // Parts of the filters repeat the input's transform: only where there is nothing else to share out.
+    panel = channel_panel(set);
+    const Extent tasks = p.groups * row_blocks * column_blocks;
+    const Extent wanted = tasks < 4 * threads ? threads / std::gcd(std::max<Extent>(tasks, 1), Extent{threads}) : 1;
+    parts_of_filters = std::max<Extent>(1, std::min(wanted, p.K_per_group() / panel));
+    filters = std::min(padded_filters(set, p.K_per_group()), std::max<Extent>(1, 64 / panel) * panel);
+
+    const Extent tiles = rows * columns * layers;
+    v_plane = odd_lines<T>(tiles * pitch);
+    m_plane = odd_lines<T>(tiles * filters);
+    const Extent l1_share = Extent{16} * 1024 / (Extent(sizeof(T)) * lanes);  // vectors
+    chunk = std::clamp<Extent>(l1_share / (down.points * across.outputs), 1, columns);
+    const Extent lines = chunk * across.outputs + across.tails * across.tail_outputs + across.taps - 1;
+    reach = (columns * across.outputs - 1) * across.dilation * across.stride + (across.kernel - 1) * layers + layers;
+    strip_pixels = std::min(p.W, reach);
+    const Extent least = (down.outputs - 1) * down.stride + down.kernel;
+    ring = std::max(least, std::min(l1_share / strip_pixels, (rows * down.outputs - 1) * down.stride + down.kernel));
+    out_pixels = columns * across.outputs * layers;
+    offsets_bytes = fastconv::offsets_bytes(4 * domain.phases * domain.C);
+    v_bytes = bytes_of<T>(domain.planes * v_plane);
+    m_bytes = bytes_of<T>(domain.planes * m_plane);
+    scratch_bytes = bytes_of<T>(
+        lanes * std::max(down.points * lines, std::max(chunk, across.tails) * down.outputs * across.points));
+    strip_bytes = bytes_of<T>(ring * strip_pixels * lanes);
+    out_bytes = bytes_of<T>((down.outputs * out_pixels + lanes) * lanes);
+  }
+
+  std::size_t slice() const { return v_bytes + m_bytes + scratch_bytes + strip_bytes + out_bytes; }
+
+  Block block(Extent row_block, Extent column_block) const {
+    Block b{};
+    b.first_row = row_block * rows;
+    b.rows = std::min(rows, list - b.first_row);
+    for (Extent r = b.first_row; r < b.first_row + b.rows; ++r)
+      b.tail_rows += tilings.rows.is_tail(r % tilings.rows.tiles());
+    b.column = column_block * columns;
+    const Extent end = std::min(b.column + columns, tilings.columns.tiles());
+    b.whole = std::min(end, tilings.columns.whole) - b.column;
+    if (b.whole < 0) b.whole = 0;
+    b.tails = end - b.column - b.whole;
+    b.layers = tilings.columns.dilation;
+    return b;
+  }
+};
+
+// A thread's slice of the workspace.
+template <class T>
+struct Slice {
+  T *v, *sums, *scratch, *strip, *out;
+  Slice(const Blocking<T>& b, std::byte* from)
+      : v(reinterpret_cast<T*>(from)),
+        sums(reinterpret_cast<T*>(from + b.v_bytes)),
+        scratch(reinterpret_cast<T*>(from + b.v_bytes + b.m_bytes)),
+        strip(reinterpret_cast<T*>(from + b.v_bytes + b.m_bytes + b.scratch_bytes)),
+        out(reinterpret_cast<T*>(from + b.v_bytes + b.m_bytes + b.scratch_bytes + b.strip_bytes)) {}
+};
+
+}  // namespace fastconv::filtering
