@@ -152,5 +152,3 @@ inline constexpr int vector_registers = 16;
 
 }  // namespace
 }  // namespace fastconv::scalar
-
-#include "isa/deinterleave-inl.hpp"

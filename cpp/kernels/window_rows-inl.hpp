@@ -8,6 +8,23 @@
 namespace fastconv::FASTCONV_ISA {
 namespace {
 
+// phase[j] = every m-th value from the j-th on, of m vectors that follow one another.
+template <int m, class T>
+inline void deinterleave(const Vec<T> (&in)[m], Vec<T> (&phase)[m]) {
+  static_assert(m == 1 || m == 2 || m == 4);
+  if constexpr (m == 1) {
+    phase[0] = in[0];
+  } else if constexpr (m == 2) {
+    split_even_odd(in[0], in[1], phase[0], phase[1]);
+  } else {
+    Vec<T> even[2], odd[2];
+    split_even_odd(in[0], in[1], even[0], odd[0]);
+    split_even_odd(in[2], in[3], even[1], odd[1]);
+    split_even_odd(even[0], even[1], phase[0], phase[2]);
+    split_even_odd(odd[0], odd[1], phase[1], phase[3]);
+  }
+}
+
 // Every m-th pixel. (Where several vectors are shuffled, masks only at the image's borders: they take as long as all
 // the rest. Single vectors go by masks always: a branch per short row takes longer.)
 template <int m, bool OnePhase, class T>

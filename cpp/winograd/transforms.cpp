@@ -101,7 +101,7 @@ class Strip {
       set_.transpose_pack(
           {image_ + channel_ * pixels + pixel, pixels, channels_, count, to, b_.lanes, b_.lanes, nullptr, ahead_});
     else
-      set_.window_rows({image_, pixels, p_.C, pixel, 1, channel_, count, b_.lanes, to, b_.lanes});
+      set_.window_rows({image_, pixels, p_.C, pixel, 1, channel_, 1, count, b_.lanes, to, b_.lanes});
   }
 
   const Blocking<T>& b_;
