@@ -14,10 +14,13 @@ import pytest
 
 import fastconv
 from fastconv import _core
-from fastconv.bench import baselines, compare, diff, image, networks, peak
+from fastconv.bench import baselines, compare, diff, image, layers, networks, peak
 from fastconv.bench.layers import KINDS, ODD, TABLES, NamedLayer, square
 from fastconv.bench.measure import Timing, measure
 from fastconv.bench.memory import measure_growth
+from fastconv.bench.peers import memory as peers_memory
+from fastconv.bench.peers.case import Case
+from fastconv.bench.peers.own import FastConv
 
 MIB = 1 << 20
 
@@ -250,6 +253,22 @@ def test_measured_memory_is_the_stated_memory(algorithm: str) -> None:
     packed, workspace = _core.packed_bytes(algorithm, problem), _core.workspace_bytes(algorithm, problem)
     assert growth.stages[0] <= packed + MIB // 2
     assert growth.stages[1] <= workspace + MIB // 2
+
+
+MEMORY_LAYERS = (
+    *layers.RESNET50_3X3[:1], *layers.RESNET50_3X3[3:5], *layers.RESNET50_1X1[10:12], layers.VGG16_3X3[6],
+    layers.RESNEXT50[5], layers.INCEPTION_V3[0], layers.DILATED[3], layers.LARGE_KERNELS[1], layers.LARGE_KERNELS[5],
+    layers.BATCHES[0],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("layer", MEMORY_LAYERS, ids=str)
+def test_the_memory_column_is_what_the_system_saw(layer: NamedLayer) -> None:
+    engine, case = FastConv(), Case(layer, threads=1)
+    with fastconv.num_threads(1):
+        stated = engine.stated_memory(layer, case.dtype, case.layout)
+        measured = peers_memory.peak_memory(engine, case)
+    assert measured == pytest.approx(stated, rel=0.1, abs=MIB)
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -330,7 +330,7 @@ def test_csv_and_markdown(fakes: None, capfd: pytest.CaptureFixture[str]) -> Non
     text = capfd.readouterr().out
     assert "| layer | algorithm | ms | best peer |" in text
     rows = [line for line in text.splitlines() if line.startswith("| prime")]
-    assert rows and all(line.count("|") == 10 for line in rows[:1])
+    assert rows and all(line.count("|") == 11 for line in rows[:1])
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
                         help="least time per engine and layer (default: %(default)s)")  # fmt: skip
     parser.add_argument("--repeats", type=opt.positive, default=15, metavar="N",
                         help="samples per engine and layer (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--memory", action="store_true",
+                        help="measure each engine's peak memory, too, in a fresh process")  # fmt: skip
     parser.add_argument("--no-probe", action="store_true",
                         help="try no engine in another process first: faster, but a crash ends the run")  # fmt: skip
     data = parser.add_mutually_exclusive_group()
@@ -112,7 +114,8 @@ def run(options: argparse.Namespace) -> int:
                 outcomes.append(
                     contest(
                         case, engines, probe=probe, levels=levels,
-                        seconds=options.seconds, rounds=options.repeats, on_step=step,
+                        seconds=options.seconds, rounds=options.repeats,
+                        memory=options.memory, on_step=step,
                     )
                 )  # fmt: skip
                 advance()

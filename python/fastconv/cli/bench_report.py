@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from fastconv.bench import texts
 from fastconv.bench.measure import Timing
 from fastconv.bench.peak import Bandwidth
 from fastconv.bench.peers.outcome import Entry, Outcome, Summary, auto_summary, summaries
@@ -43,7 +44,7 @@ class Record:
         return auto_summary(self.outcomes)
 
 
-_COLUMNS = ("<layer", "<algorithm", "ms", "<best peer", "ms", "ratio", "of peak", "of limit", "<by")
+_COLUMNS = ("<layer", "<algorithm", "ms", "<best peer", "ms", "ratio", "of peak", "of limit", "<by", "memory")
 _SUMMARY_COLUMNS = ("<class", "layers", "mean", "worst", "<worst layer", "of peak", "of limit")
 
 
@@ -61,6 +62,7 @@ def _cells(outcome: Outcome) -> list[str]:
         _number(outcome.share_of_peak, ".0%"),
         _number(outcome.share_of_limit, ".0%"),
         outcome.limit.level if outcome.limit.is_memory else "FMA",
+        texts.bytes_text(entry.stated_memory_bytes),
     ]
 
 
@@ -97,8 +99,32 @@ def _tables(record: Record) -> Iterator[tuple[str, tuple[str, ...], list[list[st
         algorithms.append(["geometric mean", "", "", f"{record.auto.geometric_mean:.3f}"])
         yield "the best algorithm's time over that of auto", ("<layer", "<best algorithm", "ms", "ratio"), algorithms
     yield "engines", ("<engine", "<version", "layers", "fastest", "CPUs", "<left out"), list(_engine_rows(record))
+    if memories := list(_memories(record)):
+        title = "peak memory of a fresh process beside images, weights and outputs; least of the peers"
+        yield title, ("<layer", "stated", "fastconv", "<peer", "peer"), memories
     if ineligible := list(_notes(record)):
         yield "failed, or not counted as a peer", ("<layer", "<engine", "ms", "<why"), ineligible
+
+
+def _memories(record: Record) -> Iterator[list[str]]:
+    """Where it was measured."""
+    for outcome in record.outcomes:
+        own = outcome.entries[OWN]
+        if own.peak_memory_bytes is None:
+            continue
+        peers = {
+            name: entry.peak_memory_bytes
+            for name, entry in outcome.entries.items()
+            if not name.startswith(OWN) and entry.peak_memory_bytes is not None
+        }
+        least = min(peers, key=peers.__getitem__, default=None)
+        yield [
+            outcome.case.layer.name,
+            texts.bytes_text(own.stated_memory_bytes),
+            texts.bytes_text(own.peak_memory_bytes),
+            least or "-",
+            texts.bytes_text(None if least is None else peers[least]),
+        ]
 
 
 def _summary_cells(summary: Summary) -> list[str]:
@@ -207,6 +233,8 @@ def _entry_data(entry: Entry) -> dict[str, Any]:
         "eligible": entry.eligible,
         "max_error_over_max": None if entry.error is None or entry.error != entry.error else entry.error,
         "detail": entry.detail,
+        "stated_memory_bytes": entry.stated_memory_bytes,
+        "peak_memory_bytes": entry.peak_memory_bytes,
         "time_median_us": None if timing is None else timing.median * 1e6,
         "time_first_quartile_us": None if first is None else first * 1e6,
         "time_third_quartile_us": None if third is None else third * 1e6,

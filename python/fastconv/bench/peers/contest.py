@@ -15,6 +15,7 @@ from fastconv.bench.peak import Bandwidth, PeakProbe
 from fastconv.bench.peers.case import Case
 from fastconv.bench.peers.engine import Call, Engine, describe
 from fastconv.bench.peers.limits import limit
+from fastconv.bench.peers.memory import peak_memory
 from fastconv.bench.peers.outcome import Entry, Outcome
 from fastconv.bench.peers.own import FastConv
 from fastconv.bench.peers.probe import Probe
@@ -40,6 +41,7 @@ def contest(
     levels: list[Bandwidth],
     seconds: float,
     rounds: int = 15,
+    memory: bool = False,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Outcome:
     """Compare engines on one layer.
@@ -50,6 +52,7 @@ def contest(
         probe: Calls each engine first, so that a crash is survived; None to go without.
         levels: Bandwidths with the case's threads.
         seconds, rounds: As `min_time` and `rounds` of :func:`fastconv.bench.measure.measure`.
+        memory: Whether each engine's peak memory is measured, too, in a fresh process.
         on_step: Told what is going on, now and then.
     Returns:
         An entry per engine, in the order given.
@@ -74,6 +77,9 @@ def contest(
     )
     for name in calls:
         entries[name] = judged(entries[name], timings[name], case)
+        if memory:
+            on_step(f"{layer}: memory of {name}")
+            entries[name] = replace(entries[name], peak_memory_bytes=peak_memory(engines[name], case))
     return Outcome(case, peak.best, limit(layer, case.dtype, peak.best, levels, case.threads), entries)
 
 
@@ -95,8 +101,11 @@ def _admit(
     deviation = max_error(y, exact)
     if not deviation <= WRONG:  # NaN is wrong, too
         return Entry(name, "failed", f"wrong result, error {deviation:.1e}", error=deviation), None
-    detail = engine.detail(case.layer, case.dtype, case.layout) if isinstance(engine, FastConv) else ""
-    return Entry(name, error=deviation, detail=detail), call
+    entry = Entry(name, error=deviation)
+    if isinstance(engine, FastConv):
+        of = case.layer, case.dtype, case.layout
+        entry = replace(entry, detail=engine.detail(*of), stated_memory_bytes=engine.stated_memory(*of))
+    return entry, call
 
 
 def judged(entry: Entry, timing: Timing, case: Case) -> Entry:

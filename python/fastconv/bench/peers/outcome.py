@@ -24,6 +24,8 @@ class Entry:
         error: Largest absolute error against float64 over the largest absolute output.
         timing: Seconds per call.
         detail: Of fastconv: the algorithm and its variant.
+        stated_memory_bytes: Of fastconv, exact: beside images, weights and outputs.
+        peak_memory_bytes: What a fresh process grew by beside them; None if not measured.
     """
 
     engine: str
@@ -33,6 +35,8 @@ class Entry:
     error: float | None = None
     timing: Timing | None = None
     detail: str = ""
+    stated_memory_bytes: int | None = None
+    peak_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)

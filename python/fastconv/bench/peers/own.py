@@ -44,6 +44,16 @@ class FastConv(Engine):
         name = choose(problem, prepared=True).algorithm if self.algorithm == "auto" else self.algorithm
         return f"{name} {_core.variant(name, problem)}".strip()
 
+    def stated_memory(self, layer: NamedLayer, dtype: str, layout: str) -> int:
+        """Exact bytes beside images, weights and outputs: workspace, packed weights, `Conv2d`'s copy of the weights.
+
+        The copy is there to be packed for images of another size.
+        """
+        problem = layer.problem(dtype, layout)
+        name = choose(problem, prepared=True).algorithm if self.algorithm == "auto" else self.algorithm
+        packed = _core.packed_bytes(name, problem)
+        return _core.workspace_bytes(name, problem) + packed + problem.weight_bytes
+
     def prepare(self, layer: NamedLayer, weight: Array, bias: Array | None, threads: int, layout: str) -> Call:
         set_num_threads(threads)
         op = Conv2d(weight, bias, **layer.options, algorithm=self.algorithm, layout=layout)
