@@ -27,6 +27,7 @@ def test_peer(layer: NamedLayer, name: str, threads: int, benchmark: Any, reques
     engine.set_environment(threads)
     call, x = case.prepare(engine), case.images
     error = max_error(call(x), case.exact())
+    benchmark.group = layer.name
     benchmark.extra_info.update(engine=name, version=engine.version, threads=threads, max_error_over_max=error)
     benchmark(call, x)
     if error > INACCURATE[case.dtype]:

@@ -6,16 +6,20 @@ For ratios between algorithms use `fastconv compare`, whose candidates take turn
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 import fastconv
 from fastconv import _core
+from fastconv.bench.baselines import float64_result, max_error_over_rms
 from fastconv.bench.layers import NamedLayer
 from fastconv.bench.peak import PeakProbe
+from fastconv.numerics import error_bound
 
 ALGORITHMS = [name for name in fastconv.algorithms() if name not in ("reference", "dense")]  # both far too slow here
 RunLayer = Callable[[NamedLayer, str], None]
@@ -28,7 +32,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Module | None:
     """Suites are named bench_*.py, so that a run of all tests does not take them for tests."""
-    if file_path.suffix == ".py" and file_path.name.startswith("bench_"):
+    named = parent.session.isinitpath(file_path)  # on the command line: pytest collects it by itself
+    if file_path.suffix == ".py" and file_path.name.startswith("bench_") and not named:
         return pytest.Module.from_parent(parent, path=file_path)
     return None
 
@@ -38,6 +43,11 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     count: int = request.config.getoption("--threads")
     with fastconv.num_threads(count):
         yield count
+
+
+@lru_cache(maxsize=1)  # the algorithms of a layer come one after the other
+def _exact(layer: NamedLayer, dtype: str) -> npt.NDArray[np.float64]:
+    return float64_result(layer.random_input(dtype), layer.random_weight(dtype), layer)
 
 
 @pytest.fixture
@@ -52,11 +62,16 @@ def run_layer(benchmark: Any, threads: int, request: pytest.FixtureRequest) -> R
         op = fastconv.Conv2d(layer.random_weight(dtype), **layer.options, algorithm=algorithm)
         x, y = layer.random_input(dtype), np.empty(problem.output_shape, dtype)
         op(x, out=y)
+        error = max_error_over_rms(y, _exact(layer, dtype))
+        benchmark.group = layer.name
         peak = PeakProbe(dtype)
         peak()
         benchmark(op, x, out=y)
         peak()
-        gflop_per_s = 2 * problem.multiply_adds / benchmark.stats.stats.median / 1e9
+        # Without a benchmark (--benchmark-disable) there is no time, and the rest is checked all the same.
+        gflop_per_s = None
+        if benchmark.stats is not None:
+            gflop_per_s = 2 * problem.multiply_adds / benchmark.stats.stats.median / 1e9
         benchmark.extra_info.update(
             isa=_core.get_isa(),
             threads=threads,
@@ -66,8 +81,10 @@ def run_layer(benchmark: Any, threads: int, request: pytest.FixtureRequest) -> R
             tensor_bytes=problem.input_bytes + problem.weight_bytes + problem.output_bytes,
             workspace_bytes=_core.workspace_bytes(algorithm, problem),
             packed_weight_bytes=_core.packed_bytes(algorithm, problem),
+            max_error_over_rms=error,
             gflop_per_s=gflop_per_s,
-            share_of_peak=gflop_per_s / peak.median,
+            share_of_peak=None if gflop_per_s is None else gflop_per_s / peak.median,
         )
+        assert error <= error_bound(algorithm, problem, _core.variant(algorithm, problem))
 
     return run

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -297,6 +301,37 @@ def test_baselines_and_float64_agree_with_fastconv(baseline: str, layer: NamedLa
     exact = baselines.float64_result(x, w, layer)
     assert baselines.max_error_over_rms(expected, exact) < 1e-14
     assert baselines.max_error_over_rms(baselines.BASELINES[baseline].run(x, w, layer), exact) < 1e-13
+
+
+def test_the_benchmark_suites_run(tmp_path: Path) -> None:
+    """One layer by pytest-benchmark; its figures are those that a comparison of two runs needs."""
+    kept = tmp_path / "kept.json"
+    suite = Path(__file__).parents[1] / "benchmarks" / "bench_layers.py"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        str(suite),
+        "-k",
+        "tiny",
+        "--benchmark-only",
+        f"--benchmark-json={kept}",
+        "--benchmark-max-time=0.01",
+        "--benchmark-min-rounds=2",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    runs = [run for run in json.loads(kept.read_text())["benchmarks"] if run["group"] == "tiny 8->8 @8 3x3"]
+    assert len(runs) > 3
+    for run in runs:
+        info = run["extra_info"]
+        assert info["isa"] in fastconv.available_isas()
+        assert info["gflop_per_s"] == pytest.approx(2 * info["multiply_adds"] / run["stats"]["median"] / 1e9)
+        assert 0 <= info["max_error_over_rms"] < 1e-5
+        assert info["tensor_bytes"] > 0 and info["workspace_bytes"] >= 0
 
 
 def test_max_error_over_rms() -> None:
