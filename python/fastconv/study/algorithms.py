@@ -8,10 +8,15 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fastconv import _core
+from fastconv.arguments import Array
 from fastconv.bench import image
+from fastconv.bench.baselines import float64_result, max_error_over_rms
 from fastconv.bench.compare import CALL, Effort, study
 from fastconv.bench.layers import NamedLayer, square
+from fastconv.bench.measure import measure
 from fastconv.study import drawing, markup
 from fastconv.study.section import Job, Say, Scale, Section
 from fastconv.study.shown import Shown
@@ -28,22 +33,23 @@ _LAYERS = (
     square("3x3, 4 to 8 channels @24", 4, 24, 8, 3),  # small enough for the dense matrix
 )
 VALUES = ("photograph", "random")
+_TILES = square("3x3, 128 channels @28", 128, 28, 128, 3)  # for Winograd's tiles
 _MATRIX_LIMIT = 1 << 28
+_LIMITS = (2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0)  # expected errors, in epsilons: each lets larger tiles run
 
 
 def _jobs(scale: Scale) -> Sequence[Job]:
     layers = scale.pick(tiny=_LAYERS[-1:], quick=_LAYERS, full=_LAYERS)
+    tiles: NamedLayer = scale.pick(tiny=_LAYERS[-1], quick=_TILES, full=_TILES)
     return [
-        Job(f"{layer} on {values}", partial(_measure, layer, values, scale), 7) for layer in layers for values in VALUES
-    ]
+        *(Job(f"{layer} on {values}", partial(_measure, layer, values, scale), 7)
+          for layer in layers for values in VALUES),
+        Job("tiles", partial(_measure_tiles, tiles, scale), 4),
+    ]  # fmt: skip
 
 
 def _measure(layer: NamedLayer, values: str, scale: Scale, say: Say) -> dict[str, Any]:
-    w = layer.random_weight()
-    if values == "photograph":
-        x = image.as_input(image.load(image.default_photograph()), layer.input_shape, "float32")
-    else:
-        x = layer.random_input()
+    w, x = layer.random_weight(), _input(layer, values)
     # `reference` is slow by design; the matrix of `dense` fits for small layers alone.
     matrix = 4 * math.prod(layer.problem().output_shape) * math.prod(layer.input_shape)
     left_out = ("reference", "dense") if matrix > _MATRIX_LIMIT else ("reference",)
@@ -54,7 +60,57 @@ def _measure(layer: NamedLayer, values: str, scale: Scale, say: Say) -> dict[str
     return {"layer": layer.name, "values": values, "auto": done.auto, "rows": rows}
 
 
+def _input(layer: NamedLayer, values: str) -> Array:
+    if values == "random":
+        return layer.random_input()
+    return image.as_input(image.load(image.default_photograph()), layer.input_shape, "float32")
+
+
+def _measure_tiles(layer: NamedLayer, scale: Scale, say: Say) -> dict[str, Any]:
+    """Winograd's tiles, each where the error that may be expected lets it run, against the sums of "direct"."""
+    w = layer.random_weight()
+    y = np.zeros(layer.problem().output_shape, np.float32)
+    problems = {"direct": layer.problem()}
+    for accuracy in _LIMITS:
+        problem = layer.problem().with_error_limit(accuracy)
+        if _core.rejects("winograd", problem) is None:
+            problems.setdefault(_core.variant("winograd", problem), problem)
+    plans = {
+        name: _core.Plan(problem, "direct" if name == "direct" else "winograd", w) for name, problem in problems.items()
+    }
+    inputs = {values: _input(layer, values) for values in VALUES}
+    errors: dict[str, dict[str, float]] = {name: {} for name in plans}
+    for values, x in inputs.items():
+        exact = float64_result(x, w, layer)
+        for name, plan in plans.items():
+            plan(x, y)
+            errors[name][values] = max_error_over_rms(y, exact)
+    timings = measure(
+        {name: partial(plan, inputs["random"], y) for name, plan in plans.items()},
+        min_time=scale.min_time,
+        rounds=scale.rounds,
+        on_sample=say,
+    )
+    rows = {
+        name: {
+            "time_median_us": timings[name].median * 1e6,
+            "noisy": timings[name].noisy,
+            "memory_bytes": _memory("direct" if name == "direct" else "winograd", problem),
+            "errors": errors[name],
+        }
+        for name, problem in problems.items()
+    }
+    return {"layer": layer.name, "values": "", "rows": rows}
+
+
+def _memory(algorithm: str, problem: _core.Problem) -> int:
+    return _core.workspace_bytes(algorithm, problem) + _core.packed_bytes(algorithm, problem)
+
+
 def _find(measured: Mapping[str, Any]) -> dict[str, Any]:
+    tiles = measured["tiles"]["rows"]
+    measured = {name: result for name, result in measured.items() if name != "tiles"}
+    largest = list(tiles)[-1]
     rows = [(result, row) for result in measured.values() for row in result["rows"].values()]
     worst = max(rows, key=lambda pair: pair[1]["max_error_over_rms"])
     photographs = [result for result in measured.values() if result["values"] == "photograph"]
@@ -86,6 +142,9 @@ def _find(measured: Mapping[str, Any]) -> dict[str, Any]:
         "photograph_over_random": ratios[len(ratios) // 2],
         "auto_is_fastest": sum(result["rows"][result["auto"]]["is_fastest"] for result in measured.values()),
         "count": len(measured),
+        "tile": largest,
+        "tile_faster": tiles["direct"]["time_median_us"] / tiles[largest]["time_median_us"],
+        "tile_error": tiles[largest]["errors"]["photograph"] / tiles["direct"]["errors"]["photograph"],
     }
 
 
@@ -117,6 +176,19 @@ def _write(shown: Shown) -> Iterator[str]:
             "both are the same.",
         ),
     )
+    yield markup.paragraph(
+        f"Winograd's tiles trade digits for multiplications: {shown('plain', 'found', 'tile')} is "
+        f"{shown.faster('found', 'tile_faster')} plain sums, at {shown('ratio', 'found', 'tile_error')} times their "
+        "error on "
+        "the photograph."
+    )
+    yield markup.table(
+        ("<tile", "time", "memory", "error, photograph", "error, random"),
+        (_tile_cells(shown, name) for name in shown.value("measured", "tiles", "rows")),
+        f"Winograd's tiles against plain sums, {shown.value('measured', 'tiles', 'layer')}. Which of them may run "
+        "is the "
+        "caller's choice: accuracy= or max_error= of conv2d.",
+    )
     columns = ("<algorithm", "time", "of peak", "workspace", "packed", "measured", "error, photograph", "error, random",
                "bound")  # fmt: skip
     for result in shown.measured.values():
@@ -127,6 +199,16 @@ def _write(shown: Shown) -> Iterator[str]:
                 (_cells(shown, result["layer"], name) for name in names),
                 f"{result['layer']}; auto picks {result['auto']}",
             )
+
+
+def _tile_cells(shown: Shown, name: str) -> list[str]:
+    at = ("measured", "tiles", "rows", name)
+    return [
+        name,
+        shown("time", *at, "time_median_us") + "?" * shown.value(*at, "noisy"),
+        shown("bytes", *at, "memory_bytes"),
+        *(shown("error", *at, "errors", values) for values in VALUES),
+    ]
 
 
 def _cells(shown: Shown, layer: str, name: str) -> list[str]:
