@@ -8,6 +8,7 @@
 #include "base/parallel_for.hpp"
 #include "fastconv/algorithm.hpp"
 #include "gemm/product.hpp"
+#include "gemm/tap_range.hpp"
 
 namespace fastconv {
 
@@ -34,6 +35,17 @@ inline double estimate(double flops, double share, double bytes, const ConvProbl
 }
 
 inline double flops_of(const ConvProblem& p) { return 2.0 * double(p.multiply_adds()); }
+
+// The share of all taps, over all outputs, that do not lie in the padding.
+inline double share_inside(const ConvProblem& p) {
+  const auto along = [](Extent taps, Extent dilation, Extent pad, Extent stride, Extent outputs, Extent size) {
+    Extent inside = 0;
+    for (Extent r = 0; r < taps; ++r) inside += TapRange(r * dilation - pad, stride, outputs, size).size();
+    return double(inside) / double(std::max<Extent>(1, taps * outputs));
+  };
+  return along(p.R, p.dilation_h, p.pad_top, p.stride_h, p.P(), p.H) *
+         along(p.S, p.dilation_w, p.pad_left, p.stride_w, p.Q(), p.W);
+}
 
 // Lanes that do work when `columns` pixels, or `filters` channels, are laid along vectors. Channel lanes pay for the
 // sums' way through L2 and the transposing stores as well: measured at 16 % for 64 steps, 4 % at 256, 2 % at 512.

@@ -16,14 +16,17 @@ struct Lanes {
     return p.layout == Layout::nhwc || channels(p, set.lanes) > pixels(p, set.lanes);
   }
 
+  static bool are_channels(const ConvProblem& p, const Kernels& kernels) {
+    return with_type(p, [&](auto t) { return are_channels(p, kernel_set<decltype(t)>(kernels)); });
+  }
+
   static double share(const ConvProblem& p, const Kernels& kernels) {
     const Extent lanes = p.dtype == DType::float32 ? kernels.f32.lanes : kernels.f64.lanes;
     return p.layout == Layout::nhwc ? channels(p, lanes) : std::max(channels(p, lanes), pixels(p, lanes));
   }
 
   static std::string variant(const ConvProblem& p, const Kernels& kernels) {
-    return with_type(
-        p, [&](auto t) { return are_channels(p, kernel_set<decltype(t)>(kernels)) ? "channel lanes" : "pixel lanes"; });
+    return are_channels(p, kernels) ? "channel lanes" : "pixel lanes";
   }
 
   // Values of one group's packed weights: channel lanes fill up the last vector.

@@ -35,8 +35,8 @@ void window_rows_by(const WindowRows<T>& w) {
   T* to = w.to;
   for (ptrdiff_t i = 0; i < w.rows; ++i, to += w.to_ld) {
     const ptrdiff_t y = w.row + i * w.row_step;
-    // What one phase's row writes too much, the next row overwrites. The last row must not.
-    const ptrdiff_t most = OnePhase && i + 1 < w.rows ? w.columns + L : w.columns;
+    // What one phase's row writes too much, the next ones overwrite. Nothing may go beyond the last.
+    const ptrdiff_t most = OnePhase ? (w.rows - 1 - i) * w.to_ld + w.columns : w.columns;
     const auto put = [&](V v, ptrdiff_t phase, ptrdiff_t j) {
       T* const out = to + phase * w.phase_ld + j;
       j + L <= most ? v.store(out) : v.store(out, V::first(int(w.columns - j)));
