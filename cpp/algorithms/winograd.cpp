@@ -15,6 +15,9 @@ namespace {
 
 using namespace filtering;
 
+// Microseconds for a multiply-add of the weights' transform: 0.28 to 0.46 ns measured, 64 to 512 channels.
+constexpr double pack_step = 0.4e-3;
+
 template <class T>
 Blocking<T> blocking(const ConvProblem& p, const Resources& r) {
   return Blocking<T>(*find_variant(p), p, kernel_set<T>(*r.kernels), r.threads);
@@ -23,6 +26,13 @@ Blocking<T> blocking(const ConvProblem& p, const Resources& r) {
 std::string rejects(const ConvProblem& p) { return find_variant(p) ? std::string() : why_not(p); }
 
 std::string variant(const ConvProblem& p, const Kernels&) { return find_variant(p)->name; }
+
+// Multiply-adds in double, of the target's baseline; and the way there and back.
+double pack_cost(const ConvProblem& p) {
+  const Tilings t(*find_variant(p), p);
+  const double steps = double(t.rows.points * p.S) * double(p.R + t.columns.points);
+  return double(p.K * p.C_per_group()) * steps * pack_step;
+}
 
 std::size_t packed_bytes(const ConvProblem& p, const Kernels& kernels) {
   return with_type(p, [&](auto t) {
@@ -159,6 +169,7 @@ const Algorithm winograd = {
     .expected_error = expected_error,
     .multiply_adds = multiply_adds,
     .cost = cost,
+    .pack_cost = pack_cost,
     .packed_bytes = packed_bytes,
     .workspace = workspace,
     .takes_nhwc = always,

@@ -155,8 +155,10 @@ std::size_t packed_bytes(const Algorithm& algorithm, const ConvProblem& problem)
 double cost(const Algorithm& algorithm, const ConvProblem& problem, bool prepared) {
   const double microseconds =
       algorithm.cost(as_seen(algorithm, problem), active_kernels()) + layout_cost(algorithm, problem);
+  if (prepared) return microseconds;
+  if (algorithm.pack_cost) return microseconds + algorithm.pack_cost(problem);
   // Packing reads the weights and writes the packed ones, scattered: about 4 GB/s.
-  return prepared ? microseconds : microseconds + double(packed_bytes(algorithm, problem)) * 1e-3 / 4;
+  return microseconds + double(packed_bytes(algorithm, problem)) * 1e-3 / 4;
 }
 
 bool is_brief(const Algorithm& algorithm, const ConvProblem& problem, bool prepared) {

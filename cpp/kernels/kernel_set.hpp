@@ -54,7 +54,6 @@ struct TransposePack {
   T* to;
   ptrdiff_t to_ld, stored;  // rows <= stored
   const ptrdiff_t* places;  // null, or one per column; whole vectors of rows must then be stored
-  ptrdiff_t ahead = 0;  // from a value to one that is to be brought in meanwhile; 0 for nothing
 };
 
 // Rows of a matrix into strips of `width` columns, each strip contiguous:

@@ -22,8 +22,6 @@ void transpose_pack(const TransposePack<T>& pack) {
     for (ptrdiff_t c0 = 0; c0 < pack.columns; c0 += L) {
       const int columns = int(pack.columns - c0 < L ? pack.columns - c0 : L);
       const auto live = V::first(columns);
-      if (pack.ahead)
-        for (int r = 0; r < L; ++r) __builtin_prefetch(pack.from + pack.ahead + (r0 + r) * pack.from_ld + c0);
       V column[L];
       if (apart && live_rows >= L && columns == L) {
         transpose_load(pack.from + r0 * pack.from_ld + c0, pack.from_ld, column);

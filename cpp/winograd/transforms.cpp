@@ -48,8 +48,7 @@ class Strip {
         p_(p),
         rows_(rows),
         begin_(std::clamp<Extent>(column, 0, p.W)),
-        pixels_(std::clamp<Extent>(column + b.reach, begin_, p.W) - begin_),
-        ahead_(is_far(p) ? b.lanes * p.H * p.W : 0) {}
+        pixels_(std::clamp<Extent>(column + b.reach, begin_, p.W) - begin_) {}
 
   // Other channels, or another layer: nothing is here yet, [u, last) may be asked for.
   void start(const T* image, Extent channel, Extent channels, Extent first, Extent step, Extent u, Extent last) {
@@ -81,9 +80,6 @@ class Strip {
   }
 
  private:
-  // Images that L2 does not hold: the next channels' pixels are asked for with these.
-  static bool is_far(const ConvProblem& p) { return std::size_t(p.C * p.H * p.W) * sizeof(T) > l2_share; }
-
   void load(Extent u, Extent count, T* to) {
     const Extent h = first_ + u * step_, row = b_.strip_pixels * b_.lanes;
     if (step_ == 1 && pixels_ == p_.W) {  // rows lie side by side, here and in the image
@@ -99,7 +95,7 @@ class Strip {
     const Extent pixels = p_.H * p_.W;
     if (p_.layout == Layout::nchw)
       set_.transpose_pack(
-          {image_ + channel_ * pixels + pixel, pixels, channels_, count, to, b_.lanes, b_.lanes, nullptr, ahead_});
+          {image_ + channel_ * pixels + pixel, pixels, channels_, count, to, b_.lanes, b_.lanes, nullptr});
     else
       set_.window_rows({image_, pixels, p_.C, pixel, 1, channel_, 1, count, b_.lanes, to, b_.lanes});
   }
@@ -108,7 +104,7 @@ class Strip {
   const KernelSet<T>& set_;
   const ConvProblem& p_;
   T* const rows_;
-  const Extent begin_, pixels_, ahead_;
+  const Extent begin_, pixels_;
   const T* image_ = nullptr;
   Extent channel_ = 0, channels_ = 0, first_ = 0, step_ = 1, loaded_ = 0, last_ = 0;
 };

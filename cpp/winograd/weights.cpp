@@ -7,6 +7,16 @@ namespace {
 
 constexpr Extent widest_panel = 64, most = cook_toom::most_points;
 
+// sum[k] = the sum over i < count of factor[i] * value(i)[k], lanes beside each other so that compilers make vectors.
+template <class F>
+void combine(const double* factor, Extent count, Extent lanes, F&& value, double* sum) {
+  for (Extent k = 0; k < lanes; ++k) sum[k] = factor[0] * value(0)[k];
+  for (Extent i = 1; i < count; ++i) {
+    const double* const v = value(i);
+    for (Extent k = 0; k < lanes; ++k) sum[k] += factor[i] * v[k];
+  }
+}
+
 }  // namespace
 
 template <class T>
@@ -32,22 +42,16 @@ void pack_weights(const Variant& variant, const Tilings& t, const KernelSet<T>& 
                                        : 0;
         for (Extent i = 0; i < t.rows.points; ++i)
           for (Extent s = 0; s < columns; ++s)
-            for (Extent k = 0; k < lanes; ++k) {
-              double sum = 0;
-              for (Extent r = 0; r < rows; ++r) sum += down.weight[i][r] * taps[r][s][k];
-              half[i][s][k] = sum;
-            }
+            combine(down.weight[i], rows, lanes, [&](Extent r) { return taps[r][s]; }, half[i][s]);
         for (Extent i = 0; i < t.rows.points; ++i)
           for (Extent j = 0; j < t.columns.points; ++j) {
             if (!domain.has(t, i, j, phase)) continue;
             Extent step = c;  // those of earlier phases come first
             for (Extent q = 0; q < phase; ++q) step += domain.has(t, i, j, q) ? channels : 0;
             T* const row = to + (domain.begin[std::size_t(i * t.columns.points + j)] + step) * lanes;
-            for (Extent k = 0; k < lanes; ++k) {
-              double sum = 0;
-              for (Extent s = 0; s < columns; ++s) sum += across.weight[j][s] * half[i][s][k];
-              row[k] = T(sum);
-            }
+            double sum[widest_panel];
+            combine(across.weight[j], columns, lanes, [&](Extent s) { return half[i][s]; }, sum);
+            for (Extent k = 0; k < lanes; ++k) row[k] = T(sum[k]);
           }
       }
     }
