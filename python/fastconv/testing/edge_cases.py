@@ -25,6 +25,7 @@ EDGES = (
     NamedLayer("one over a vector, 33->65 @6x5 3x3", 33, 6, 5, 65, 3, 3, padding=((1, 1), (1, 1))),
     NamedLayer("one under a vector, 31->63 @5x3 2x2", 31, 5, 3, 63, 2, 2),
     NamedLayer("whole vectors, 16->32 @8x16 3x3", 16, 8, 16, 32, 3, 3, padding=((1, 1), (1, 1))),
+    NamedLayer("rows far below a vector, 8->8 @4x4 3x3", 8, 4, 4, 8, 3, 3, padding=((1, 1), (1, 1))),
     NamedLayer("many taps, 131->10 @5x4 3x3", 131, 5, 4, 10, 3, 3, padding=((1, 1), (1, 1))),
     NamedLayer("11x11 kernel", 2, 14, 15, 5, 11, 11, padding=((5, 5), (5, 5))),
     # Even kernels.
