@@ -38,6 +38,7 @@ BESIDE = {
     "one over a vector, 33->65 @6x5 3x3": "grouped winograd dense",
     "one under a vector, 31->63 @5x3 2x2": "dense",
     "whole vectors, 16->32 @8x16 3x3": "grouped winograd dense",
+    "rows far below a vector, 8->8 @4x4 3x3": "grouped winograd dense",
     "many taps, 131->10 @5x4 3x3": "grouped winograd dense",
     "11x11 kernel": "dense",
     "even 2x2": "dense",
