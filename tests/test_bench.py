@@ -377,7 +377,7 @@ def test_study_has_a_row_for_everyone() -> None:
         reason = _core.rejects(row.name, problem)
         assert (row.status, row.reason) == (("measured", None) if reason is None else ("refused", reason))
     measured = [row for row in study.rows if row.status == "measured"]
-    assert all(row.max_error_over_rms is not None and row.max_error_over_rms < 1e-5 for row in measured)
+    assert all(row.max_error_over_rms is not None and row.max_error_over_rms < 3e-5 for row in measured)
     for row in measured:
         assert row.gflop_per_s == pytest.approx(2 * problem.multiply_adds / (row.time_median_us or 0) / 1e3)
         assert row.share_of_peak == pytest.approx((row.gflop_per_s or 0) / study.peak_best_gflop_per_s)
