@@ -1,7 +1,9 @@
 // groups == C: every filter sees one channel. At stride 1 (any dilation) and, for kernels of 3, 5 and 7 rows, stride 2
-// the image is read in place; other strides go through a padded copy of the channel. NHWC: depthwise_nhwc.hpp.
+// the image is read in place; other strides go through a padded copy of the channel. NHWC: depthwise_nhwc.hpp; kernels
+// wider than the image: depthwise_swapped.hpp.
 #include "algorithms/common.hpp"
 #include "algorithms/depthwise_nhwc.hpp"
+#include "algorithms/depthwise_swapped.hpp"
 #include "gemm/padded_strip.hpp"
 #include "kernels/kernels.hpp"
 
@@ -27,12 +29,13 @@ bool takes_nhwc(const ConvProblem& p) {
          p.dilation_w == 1;
 }
 
-enum class Path { rows, long_rows, strips, channels };
+enum class Path { rows, long_rows, strips, channels, swapped };
 
 Path path_of(const ConvProblem& p) {
   if (p.layout == Layout::nhwc) return Path::channels;
   constexpr Extent largest = Extent{1} << 29;  // the kernels' column masks compare 32-bit numbers
   if (std::max({p.W, p.pad_left, p.pad_right, p.Q(), p.dilation_w * p.S}) > largest) return Path::strips;
+  if (is_swapped(p)) return Path::swapped;
   if (p.has_unit_stride()) return has_own_kernel(p) ? Path::rows : Path::long_rows;
   const bool by_two = p.stride_h == 2 && p.stride_w == 2 && p.has_unit_dilation();
   return by_two && has_own_kernel(p) ? Path::rows : Path::strips;
@@ -54,6 +57,7 @@ void visit_runs(const ConvProblem& p, F&& run) {
 }
 
 std::size_t packed_bytes(const ConvProblem& p, const Kernels&) {
+  if (path_of(p) == Path::swapped) return swapped_packed_bytes(p);
   return std::size_t(p.weight_size()) * size_of(p.dtype);
 }
 
@@ -61,6 +65,7 @@ template <class T>
 void pack(const ConvProblem& p, const Kernels& kernels, const T* weight, std::byte* packed) {
   T* to = reinterpret_cast<T*>(packed);
   if (path_of(p) == Path::channels) return pack_depthwise_nhwc(p, kernel_set<T>(kernels), weight, to);
+  if (path_of(p) == Path::swapped) return pack_swapped(p, weight, to);
   const Extent step = run_step(p);
   for (Extent k = 0; k < p.K; ++k, weight += p.taps())
     visit_runs(p, [&](Extent r, Extent s, Extent taps) {
@@ -78,6 +83,8 @@ std::string variant(const ConvProblem& p, const Kernels&) {
       return "padded strip";
     case Path::channels:
       return "channel lanes";
+    case Path::swapped:
+      return "in place, the image sliding over the kernel";
   }
   return {};
 }
@@ -89,6 +96,10 @@ double cost(const ConvProblem& p, const Kernels& kernels) {
   const Extent lanes = p.dtype == DType::float32 ? std::min(kernels.f32.lanes, 8) : std::min(kernels.f64.lanes, 4);
   const double taps = double(p.R * p.S), values = double(p.input_size() + p.output_size());
   if (path_of(p) == Path::channels) return estimate(flops_of(p), 0.8 * taps / (taps + 2.5), 0, p, kernels);
+  if (path_of(p) == Path::swapped) {
+    const double work = 2.0 * double(p.output_size()) * double(p.H * p.W);
+    return estimate(work, 0.6 * pixel_share(lanes, p.Q()), 0, p, kernels);
+  }
   double share = 0.45, bytes = 10.0 * double(p.input_size());
   if (path_of(p) != Path::strips) {
     share = p.stride_h == 2 ? 0.8 * taps / (taps + 7) : 0.97 * taps / (taps + 2.5);
@@ -114,6 +125,8 @@ struct Strips {
 };
 
 std::size_t workspace(const ConvProblem& p, const Resources& r) {
+  if (path_of(p) == Path::swapped)
+    return with_type(p, [&](auto t) { return swapped_workspace<decltype(t)>(p, r.threads); });
   if (path_of(p) != Path::strips) return 0;
   return with_type(
       p, [&](auto t) { return 2 * offsets_bytes(p.taps()) + Strips<decltype(t)>(p).bytes() * std::size_t(r.threads); });
@@ -194,6 +207,8 @@ bool run(const Execution<T>& e) {
       return run_strips(e);
     case Path::channels:
       return run_depthwise_nhwc(e);
+    case Path::swapped:
+      return run_swapped(e);
     default:
       return run_in_place(e);
   }

@@ -8,6 +8,7 @@
   X(depthwise)                 \
   X(grouped)                   \
   X(winograd)                  \
+  X(fft)                       \
   X(direct)                    \
   X(im2col)                    \
   X(dense)                     \

@@ -1,6 +1,7 @@
 #include "gemm/channel_lanes.hpp"
 
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "gemm/tap_range.hpp"
@@ -175,10 +176,20 @@ void ChannelLanes<T>::store_channels(const Task& task, Extent k, Extent filters,
 // The last panel's finished values, where its vectors are longer than a pixel has channels left.
 template <class T>
 void ChannelLanes<T>::store_pixels(const Task& task, Extent k, Extent filters, Extent lanes) const {
-  for (Extent row = 0; row < task.rows; ++row)
-    for (Extent column = 0; column < task.columns; ++column)
-      std::copy_n(task.sums + (row * task.columns + column) * lanes, filters,
-                  task.out + (task.first_row + row) * out_.row + (task.first_column + column) * out_.pixel + k);
+  const auto copy = [&](auto piece) {  // of that many values: calls of memmove took as long as eight products
+    for (Extent row = 0; row < task.rows; ++row) {
+      const T* from = task.sums + row * task.columns * lanes;
+      T* to = task.out + (task.first_row + row) * out_.row + task.first_column * out_.pixel + k;
+      for (Extent column = 0; column < task.columns; ++column, from += lanes, to += out_.pixel)
+        for (Extent i = 0; i < filters; i += piece()) std::copy_n(from + i, piece(), to + i);
+    }
+  };
+  if (filters % 8 == 0)
+    copy(std::integral_constant<Extent, 8>());
+  else if (filters % 4 == 0)
+    copy(std::integral_constant<Extent, 4>());
+  else
+    copy(std::integral_constant<Extent, 1>());
 }
 
 template class ChannelLanes<float>;

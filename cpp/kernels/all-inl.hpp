@@ -2,6 +2,7 @@
 #include "kernels/depthwise-inl.hpp"
 #include "kernels/depthwise_long-inl.hpp"
 #include "kernels/depthwise_pixels-inl.hpp"
+#include "kernels/fft-inl.hpp"
 #include "kernels/grouped-inl.hpp"
 #include "kernels/measure-inl.hpp"
 #include "kernels/pack-inl.hpp"
@@ -36,6 +37,7 @@ constexpr KernelSet<T> kernel_set() {
   set.window_rows = window_rows<T>;
   set.activate = activate<T>;
   put_winograd(set);
+  put_fft(set);
   set.depthwise_rows = depthwise_rows<T>;
   set.depthwise_long = depthwise_long<T>;
   set.grouped_filters[0] = most_tile_filters<1>;

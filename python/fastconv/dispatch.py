@@ -20,6 +20,10 @@ WINOGRAD_CHANNELS = 16
 # `grouped` reads the image once for every two filters, so its estimate holds while few channels add up. (8 -> 8 on
 # 8 x 8 pixels, 3x3: 1.0 us, with im2col 4.4.)
 FEW_CHANNELS = 8
+# Spectra never pay below this many taps, and estimates are not asked for. Where they do they pay by a multiple, so a
+# margin costs little and keeps layers at the border with the algorithms whose errors are local.
+LARGE_KERNEL = 25
+FFT_MARGIN = 0.85
 
 
 class Choice(NamedTuple):
@@ -60,7 +64,19 @@ def _costs_least(algorithm: str, p: Problem, prepared: bool) -> bool:
     return _cost(algorithm, p, prepared) <= min(_cost("direct", p, prepared), _cost("im2col", p, prepared))
 
 
+def _transforms_cost_least(p: Problem, prepared: bool) -> bool:
+    if p.R * p.S < LARGE_KERNEL:
+        return False
+    others = ("depthwise", "grouped", "winograd", "direct", "im2col")
+    return _cost("fft", p, prepared) < FFT_MARGIN * min(_cost(name, p, prepared) for name in others)
+
+
 RULES = (
+    Rule(
+        "fft",
+        "a large kernel: spectra of tiles are estimated clearly faster than anything that adds up taps",
+        _transforms_cost_least,
+    ),
     Rule("depthwise", "each channel has filters of its own (groups == C)", lambda p, _: p.groups == p.C > 1),
     Rule("matvec", "one output pixel: bound by reading the weights, once for all images", _is_one_output),
     Rule("pointwise", "1x1 kernel: one matrix product on the image itself", lambda p, _: p.R == p.S == 1),
@@ -91,6 +107,7 @@ RULES = (
     Rule("grouped", "the faster algorithms are ruled out", lambda p, _: True),
     Rule("pointwise", "the faster algorithms are ruled out", lambda p, _: True),
     Rule("winograd", "the faster algorithms are ruled out", lambda p, _: True),
+    Rule("fft", "the faster algorithms are ruled out", lambda p, _: True),
     Rule("reference", "nothing else accepts the problem within the limit", lambda p, _: True),
     Rule("dense", "nothing else accepts the problem within the limit", lambda p, _: True),
 )
