@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,8 +23,9 @@ from fastconv.bench.peers.case import Case
 from fastconv.bench.peers.contest import contest, judged, max_error
 from fastconv.bench.peers.engine import Engine
 from fastconv.bench.peers.limits import Limit, limit, useful_multiply_adds
+from fastconv.bench.peers.numpy import NumPy
 from fastconv.bench.peers.outcome import Entry, Outcome, auto_summary, summaries
-from fastconv.bench.peers.own import OWN, FastConv
+from fastconv.bench.peers.own import OWN, PLAIN_CALL, FastConv
 from fastconv.bench.peers.probe import Probe
 from fastconv.bench.peers.quiet import wait_until_quiet
 from fastconv.cli import bench
@@ -182,6 +184,38 @@ def test_an_endless_call_is_ended() -> None:
         assert probe.failure("fake", Case(LAYER)) is None
 
 
+class Unimportable(Fake):
+    def prepare(self, layer, weight, bias, threads, layout):
+        self.load(self.module)
+        raise AssertionError("the import must have failed")
+
+
+def test_what_cannot_be_imported_is_named_and_the_rest_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One peer is not installed, one is there but its import fails, one has no metadata: it is compared with."""
+    (tmp_path / "broken_engine.py").write_text("raise ImportError('libsomething.so: cannot open shared object file')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    absent, broken, anonymous = Fake("absent"), Unimportable("broken"), Fake("anonymous")
+    absent.module = "no_such_module_anywhere"
+    broken.module = broken.distribution = "broken_engine"
+    anonymous.distribution = "no-such-distribution"
+    engines = {engine.name: engine for engine in (absent, broken, anonymous, Slow("slow"))}
+    monkeypatch.setattr(bench, "PEERS", engines)
+    assert main([*SHORT, "--json"]) == 0
+    data = json.loads(capfd.readouterr().out)
+    assert data["engines_missing"] == {"absent": "no_such_module_anywhere"}
+    assert data["engines"]["anonymous"] == "unknown"
+    for layer in data["layers"]:
+        entries = {entry["engine"]: entry for entry in layer["entries"]}
+        assert entries["broken"]["reason"] == "ImportError: libsomething.so: cannot open shared object file"
+        assert layer["best_peer"] == "anonymous"
+    assert main(SHORT) == 0
+    out = capfd.readouterr().out
+    assert "no_such_module_anywhere is not installed" in out
+    assert "ImportError: libsomething.so" in out
+
+
 def test_bias_reaches_engine_and_reference() -> None:
     with_bias = Case(LAYER, with_bias=True)
     assert not np.allclose(with_bias.exact(), Case(LAYER).exact())
@@ -333,9 +367,65 @@ def test_csv_and_markdown(fakes: None, capfd: pytest.CaptureFixture[str]) -> Non
     assert rows and all(line.count("|") == 11 for line in rows[:1])
 
 
+@pytest.mark.parametrize("data", ["--json", "--csv", "--markdown", None])
+@pytest.mark.parametrize("peers", [True, False], ids=["peers", "alone"])
+def test_plot_beside_any_data(
+    data: str | None, peers: bool, fakes: None, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """What goes to standard output is the same as without it; both drawings need ratios, one alone does not."""
+    pytest.importorskip("matplotlib")
+    drawing = tmp_path / "drawing.svg"
+    options = [*SHORT, *([data] if data else []), "--plot", str(drawing)]
+    assert main([option for option in options if peers or option != "--peers"]) == 0
+    captured = capfd.readouterr()
+    assert f"drawn: {drawing}" in captured.err
+    if data == "--json":
+        assert len(json.loads(captured.out)["layers"]) == 2
+    else:
+        assert ("layer,class,engine" if data == "--csv" else "of limit") in captured.out
+    # Letters are paths in this file; matplotlib writes what they say in comments.
+    drawn = drawing.read_text()
+    for words in ("prime 7-&gt;13 @17x19 3x5", "share of the machine's limit, %", "limited by", "layer"):
+        assert f"<!-- {words}" in drawn, words
+    for words in ("time of the best peer / time of fastconv", "fake"):
+        assert (f"<!-- {words}" in drawn) is peers, words
+
+
+def test_plain_calls_stand_beside_prepared_ones(fakes: None, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([*SHORT, "--algorithms", "direct", "--plain-calls", "--json"]) == 0
+    layers = json.loads(capfd.readouterr().out)["layers"]
+    for layer in layers:
+        entries = {entry["engine"]: entry for entry in layer["entries"]}
+        own = [OWN, f"{OWN} direct", f"{OWN} {PLAIN_CALL}", f"{OWN} direct {PLAIN_CALL}"]
+        assert list(entries)[:4] == own
+        assert layer["best_algorithm"] == f"{OWN} direct", "what packs at each call is none of the algorithms"
+        assert layer["best_peer"] == "fake"
+        prepared, plain = entries[f"{OWN} direct"], entries[f"{OWN} direct {PLAIN_CALL}"]
+        assert plain["detail"] == prepared["detail"]
+        assert plain["max_error_over_max"] == prepared["max_error_over_max"]
+        assert plain["stated_memory_bytes"] < prepared["stated_memory_bytes"], "no copy of the weights is kept"
+    assert main([*SHORT, "--plain-calls", "--markdown"]) == 0
+    assert "| layer | engine | algorithm | ms | ratio |" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("layer", [*TABLES["odd"], LAYER], ids=str)
+def test_plain_numpy_agrees_with_float64(layer: NamedLayer, layout: str, dtype: str) -> None:
+    pytest.importorskip("threadpoolctl")
+    outcome = hold(NumPy(), case=Case(layer, dtype, layout, with_bias=True))
+    assert outcome.entries["NumPy"].eligible, outcome.entries["NumPy"].reason
+
+
+def test_plain_numpy_refuses_what_takes_too_much_memory() -> None:
+    single = next(layer for layer in TABLES["large_kernels"] if layer.name == "31x31 1->1 @512")
+    assert NumPy().refuses(single, "float32", "NCHW") == "the matrix of patches takes more than 512 MiB"
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (["--plot", "/no/such/folder/x.png"], "argument --plot: no such folder"),
         (["--set", "nothing"], "expected some of first"),
         (["--classes", "4x4"], "expected some of 1x1"),
         (["--layers", "("], "no regular expression"),

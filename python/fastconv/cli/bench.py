@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from pathlib import Path
 
 from fastconv import _core
 from fastconv.bench.layers import KINDS, TABLES, NamedLayer
@@ -18,10 +19,10 @@ from fastconv.bench.peers.case import Case
 from fastconv.bench.peers.contest import contest
 from fastconv.bench.peers.engine import Engine
 from fastconv.bench.peers.outcome import Outcome
-from fastconv.bench.peers.own import OWN, FastConv
+from fastconv.bench.peers.own import FastConv
 from fastconv.bench.peers.probe import Probe
 from fastconv.bench.provenance import provenance
-from fastconv.cli import bench_diff, bench_peak, output
+from fastconv.cli import bench_diff, bench_peak, bench_plot, output, plot
 from fastconv.cli import bench_report as report
 from fastconv.cli import options as opt
 from fastconv.cli.progress import progress
@@ -44,6 +45,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--algorithms", nargs="?", type=_some_of(_core.algorithms()), const=_FAST, default=(),
                         metavar="LIST",
                         help="also each algorithm by itself (default: all but dense and reference)")  # fmt: skip
+    parser.add_argument("--plain-calls", action="store_true",
+                        help="also conv2d(), by auto and by --algorithms: weights packed at each call")  # fmt: skip
     parser.add_argument("--set", dest="tables", type=_some_of(SETS), metavar="LIST",
                         help=f"networks: {', '.join(NETWORKS)}; or tables of layers: "
                         f"{', '.join(sorted(TABLES.keys() - NETWORKS.keys()))} (default: all tables)")  # fmt: skip
@@ -64,6 +67,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     data = parser.add_mutually_exclusive_group()
     for name in ("json", "csv", "markdown"):
         data.add_argument(f"--{name}", action="store_true", help=f"write {name.upper()} to standard output")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png",
+                        help="also draw ratio to the best peer and share of the limit, layer by layer")  # fmt: skip
     parser.set_defaults(run=run, parser=parser)
     subjects = parser.add_subparsers(dest="subject", metavar="SUBJECT")
     bench_peak.add_parser(subjects)
@@ -94,7 +99,9 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, then print or write."""
-    output.require("rich")
+    output.require("rich", *(["matplotlib"] if options.plot is not None else []))
+    if options.plot is not None and (obstacle := plot.obstacle(options.plot)) is not None:
+        opt.usage_error(options, f"plot: {obstacle}")
     layers = _layers(options)
     with opt.machine(options):
         threads = get_num_threads()
@@ -130,6 +137,8 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(report.markdown(record))
     else:
         report.show(record)
+    if options.plot is not None:
+        bench_plot.draw(options.plot, outcomes, report.title(origin))
     return 0
 
 
@@ -148,10 +157,10 @@ def _layers(options: argparse.Namespace) -> list[NamedLayer]:
 
 def choose_engines(options: argparse.Namespace) -> tuple[dict[str, Engine], dict[str, str]]:
     """Engines that take part by name, fastconv first; and from those that do not to the module they lack."""
-    engines: dict[str, Engine] = {OWN: FastConv()}
-    for name in options.algorithms:
-        own = FastConv(name)
-        engines[own.name] = own
+    own = [FastConv(name) for name in ("auto", *options.algorithms)]
+    if options.plain_calls:
+        own += [FastConv(engine.algorithm, prepared=False) for engine in own]
+    engines: dict[str, Engine] = {engine.name: engine for engine in own}
     missing: dict[str, str] = {}
     if options.engines is not None:
         for part in options.engines:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from fastconv.bench import texts
 from fastconv.bench.measure import Timing
 from fastconv.bench.peak import Bandwidth
 from fastconv.bench.peers.outcome import Entry, Outcome, Summary, auto_summary, summaries
-from fastconv.bench.peers.own import OWN
+from fastconv.bench.peers.own import OWN, PLAIN_CALL
 from fastconv.cli import output
 
 if TYPE_CHECKING:
@@ -80,14 +80,18 @@ def _number(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
+def title(origin: Mapping[str, Any]) -> str:
+    """Machine and setting, in a line."""
+    return (
+        f"{origin['cpu']}, {origin['isa']}, threads: {origin['threads']}, {origin['dtype']}, {origin['layout']} in and "
+        "out"
+    )
+
+
 def _tables(record: Record) -> Iterator[tuple[str, tuple[str, ...], list[list[str]]]]:
     """Title, columns and rows of each table; a column whose name begins with "<" is text."""
-    origin = record.origin
-    title = (
-        f"{origin['cpu']}, {origin['isa']}, threads: {origin['threads']}, {origin['dtype']}, {origin['layout']} in and "
-        "out; medians; ratio: best peer's time over fastconv's; ? is noisy"
-    )
-    yield title, _COLUMNS, [_cells(outcome) for outcome in record.outcomes]
+    head = f"{title(record.origin)}; medians; ratio: best peer's time over fastconv's; ? is noisy"
+    yield head, _COLUMNS, [_cells(outcome) for outcome in record.outcomes]
     if rows := [_summary_cells(summary) for summary in record.summaries]:
         yield "ratios per class of layers; means are geometric", _SUMMARY_COLUMNS, rows
     algorithms = [
@@ -98,12 +102,26 @@ def _tables(record: Record) -> Iterator[tuple[str, tuple[str, ...], list[list[st
     if algorithms and record.auto is not None:
         algorithms.append(["geometric mean", "", "", f"{record.auto.geometric_mean:.3f}"])
         yield "the best algorithm's time over that of auto", ("<layer", "<best algorithm", "ms", "ratio"), algorithms
+    if plain := list(_plain_calls(record)):
+        yield "conv2d(), weights packed at each call, over the same with weights packed beforehand", _PLAIN, plain
     yield "engines", ("<engine", "<version", "layers", "fastest", "CPUs", "<left out"), list(_engine_rows(record))
     if memories := list(_memories(record)):
-        title = "peak memory of a fresh process beside images, weights and outputs; least of the peers"
-        yield title, ("<layer", "stated", "fastconv", "<peer", "peer"), memories
+        head = "peak memory of a fresh process beside images, weights and outputs; least of the peers"
+        yield head, ("<layer", "stated", "fastconv", "<peer", "peer"), memories
     if ineligible := list(_notes(record)):
         yield "failed, or not counted as a peer", ("<layer", "<engine", "ms", "<why"), ineligible
+
+
+_PLAIN = "<layer", "<engine", "<algorithm", "ms", "ratio"
+
+
+def _plain_calls(record: Record) -> Iterator[list[str]]:
+    for outcome in record.outcomes:
+        for name, entry in outcome.entries.items():
+            packed = outcome.entries[name.removesuffix(PLAIN_CALL).strip()].timing
+            if name.endswith(PLAIN_CALL) and entry.timing is not None and packed is not None:
+                ratio = f"{entry.timing.median / packed.median:.2f}" + "?" * (entry.timing.noisy or packed.noisy)
+                yield [outcome.case.layer.name, name, entry.detail, _milliseconds(entry.timing), ratio]
 
 
 def _memories(record: Record) -> Iterator[list[str]]:
@@ -162,8 +180,8 @@ def _notes(record: Record) -> Iterator[list[str]]:
 def show(record: Record) -> None:
     """Print the tables."""
     tables: list[RenderableType] = []
-    for title, columns, rows in _tables(record):
-        table = output.new_table(*columns, title=title)
+    for head, columns, rows in _tables(record):
+        table = output.new_table(*columns, title=head)
         for row in rows:
             table.add_row(*row)
         tables += [table, ""]
@@ -173,10 +191,10 @@ def show(record: Record) -> None:
 def markdown(record: Record) -> str:
     """The tables as Markdown."""
     parts = []
-    for title, columns, rows in _tables(record):
+    for head, columns, rows in _tables(record):
         rule = [":--" if column.startswith("<") else "--:" for column in columns]
         lines = [[column.removeprefix("<") for column in columns], rule, *rows]
-        parts.append(f"{title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines))
+        parts.append(f"{head}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines))
     return "\n".join(parts)
 
 

@@ -128,7 +128,6 @@ def run(options: argparse.Namespace) -> int:
         report.show(origin, parts, with_memory=effort.memory)
     if options.plot is not None:
         plot.draw(options.plot, parts, report.machine_line(origin))
-        print(f"drawn: {options.plot}", file=sys.stderr)
     return 0
 
 

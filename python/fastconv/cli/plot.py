@@ -1,10 +1,11 @@
-"""The drawing of a comparison: time and memory over kernel size, both on log scales."""
+"""What drawings of the command share; and that of a comparison: time and memory over kernel size, on log scales."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastconv.bench.compare import Row
 from fastconv.cli.compare_report import Part
@@ -12,6 +13,7 @@ from fastconv.study.drawing import COLOURS, MARKERS, OTHERS, Style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _FLOOR_KIB = 4.0  # a page; what takes less is drawn here, since a log scale has no zero
 
@@ -27,6 +29,22 @@ def obstacle(path: Path) -> str | None:
     return None if folder.is_dir() else f"no such folder: {folder}"
 
 
+def new_figure(rows: int, columns: int, *, height: float, sharey: bool = False) -> tuple[Figure, Any]:
+    """A figure of 12 inches times `height`, and its axes as a (rows, columns) array; for :func:`save`."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, height), layout="constrained", dpi=120)
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False, sharey=sharey)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write it, and say on standard error where."""
+    figure.savefig(path)
+    print(f"drawn: {path}", file=sys.stderr)
+
+
 def draw(path: Path, parts: Sequence[Part], subtitle: str) -> None:
     """Draw a row per part: time left, memory right.
 
@@ -37,15 +55,10 @@ def draw(path: Path, parts: Sequence[Part], subtitle: str) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
     from matplotlib.lines import Line2D
 
     styles = _styles(parts)
-    height = 1.3 + 3.6 * len(parts)
-    figure, axes = plt.subplots(len(parts), 2, figsize=(12, height), squeeze=False, layout="constrained", dpi=120)
+    figure, axes = new_figure(len(parts), 2, height=1.3 + 3.6 * len(parts))
     for part, (left, right) in zip(parts, axes, strict=True):
         for name, style in styles.items():
             rows = [next((row for row in study.rows if row.name == name), None) for study in part.studies]
@@ -74,8 +87,7 @@ def draw(path: Path, parts: Sequence[Part], subtitle: str) -> None:
     ]
     figure.suptitle(subtitle, fontsize=9)
     figure.legend(handles=legend, loc="outside lower center", ncols=min(5, len(legend)), frameon=False)
-    figure.savefig(path)
-    plt.close(figure)
+    save(figure, path)
 
 
 def _styles(parts: Sequence[Part]) -> dict[str, Style]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastconv.bench.peers import jax, litert, mnn, ncnn, opencv, openvino, ort, pytorch, scipy
+from fastconv.bench.peers import jax, litert, mnn, ncnn, numpy, opencv, openvino, ort, pytorch, scipy
 from fastconv.bench.peers.engine import Engine
 
 # To add an engine, add a line.
@@ -20,6 +20,7 @@ PEERS: dict[str, Engine] = {
         opencv.OpenCv(),
         jax.Jax(),
         litert.LiteRt(),
+        numpy.NumPy(),
         scipy.Fft(),
         scipy.FftConvolve(),
         scipy.OaConvolve(),

@@ -51,7 +51,10 @@ class Engine(ABC):
 
     @property
     def version(self) -> str:
-        return importlib.metadata.version(self.distribution)
+        try:
+            return importlib.metadata.version(self.distribution)
+        except importlib.metadata.PackageNotFoundError:  # the module came with another distribution, or with none
+            return "unknown"
 
     def set_environment(self, threads: int) -> None:  # noqa: B027 - most need nothing
         """Set what the package reads once, when it is first imported; called before any engine is prepared."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fastconv.bench.measure import Timing
 from fastconv.bench.peers.case import Case
 from fastconv.bench.peers.limits import Limit
-from fastconv.bench.peers.own import OWN
+from fastconv.bench.peers.own import OWN, PLAIN_CALL
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,10 @@ class Outcome:
 
     @property
     def best_algorithm(self) -> tuple[str, Timing] | None:
-        """The fastest of fastconv's algorithms that were timed one by one."""
-        return self.best(name for name in self.entries if name.startswith(OWN) and name != OWN)
+        """The fastest of fastconv's algorithms that were timed one by one, weights packed beforehand."""
+        return self.best(
+            name for name in self.entries if name.startswith(OWN) and name != OWN and not name.endswith(PLAIN_CALL)
+        )
 
     @property
     def ratio(self) -> float | None:

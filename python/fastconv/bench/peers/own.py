@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastconv import _core
 from fastconv.arguments import Array
 from fastconv.bench.layers import NamedLayer
 from fastconv.bench.peers.engine import Call, Engine, output_array
-from fastconv.conv import Conv2d
+from fastconv.conv import Conv2d, conv2d
 from fastconv.dispatch import choose
 from fastconv.threads import set_num_threads
 
 OWN = "fastconv"
 """The engine all others are compared with; its algorithms one by one are called "fastconv NAME"."""
 
+PLAIN_CALL = "conv2d()"
+"""How names of the plain function end, which packs the weights at each call."""
+
 
 class FastConv(Engine):
-    """`Conv2d`, its weights packed, writing to the same output array each time.
+    """`Conv2d`, its weights packed, or the plain function `conv2d`; writing to the same output array each time.
 
     Args:
         algorithm: "auto" or the name of one.
+        prepared: Whether weights are packed beforehand.
     """
 
     module = distribution = "fastconv"
     layouts = ("NCHW", "NHWC")
     dtypes = ("float32", "float64")
 
-    def __init__(self, algorithm: str = "auto") -> None:
+    def __init__(self, algorithm: str = "auto", prepared: bool = True) -> None:
         self.algorithm = algorithm
-        self.name = OWN if algorithm == "auto" else f"{OWN} {algorithm}"
+        self.prepared = prepared
+        self.name = " ".join(
+            [OWN, *([algorithm] if algorithm != "auto" else []), *([PLAIN_CALL] if not prepared else [])]
+        )
 
     @property
     def version(self) -> str:
@@ -41,7 +50,7 @@ class FastConv(Engine):
     def detail(self, layer: NamedLayer, dtype: str, layout: str) -> str:
         """The algorithm that runs, and the inner choice it makes: "direct channel lanes"."""
         problem = layer.problem(dtype, layout)
-        name = choose(problem, prepared=True).algorithm if self.algorithm == "auto" else self.algorithm
+        name = self._chosen(problem)
         return f"{name} {_core.variant(name, problem)}".strip()
 
     def stated_memory(self, layer: NamedLayer, dtype: str, layout: str) -> int:
@@ -50,12 +59,19 @@ class FastConv(Engine):
         The copy is there to be packed for images of another size.
         """
         problem = layer.problem(dtype, layout)
-        name = choose(problem, prepared=True).algorithm if self.algorithm == "auto" else self.algorithm
-        packed = _core.packed_bytes(name, problem)
-        return _core.workspace_bytes(name, problem) + packed + problem.weight_bytes
+        name = self._chosen(problem)
+        copied = problem.weight_bytes if self.prepared else 0
+        return _core.workspace_bytes(name, problem) + _core.packed_bytes(name, problem) + copied
+
+    def _chosen(self, problem: _core.Problem) -> str:
+        return choose(problem, prepared=self.prepared).algorithm if self.algorithm == "auto" else self.algorithm
 
     def prepare(self, layer: NamedLayer, weight: Array, bias: Array | None, threads: int, layout: str) -> Call:
         set_num_threads(threads)
-        op = Conv2d(weight, bias, **layer.options, algorithm=self.algorithm, layout=layout)
         y = output_array(layer, weight.dtype, layout)
+        if not self.prepared:
+            return partial(
+                conv2d, weight=weight, bias=bias, **layer.options, algorithm=self.algorithm, layout=layout, out=y
+            )
+        op = Conv2d(weight, bias, **layer.options, algorithm=self.algorithm, layout=layout)
         return lambda x: op(x, out=y)
