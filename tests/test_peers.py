@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -214,6 +215,21 @@ def test_what_cannot_be_imported_is_named_and_the_rest_run(
     out = capfd.readouterr().out
     assert "no_such_module_anywhere is not installed" in out
     assert "ImportError: libsomething.so" in out
+
+
+class Talkative(Fake):
+    def after(self, y):
+        libc = ctypes.CDLL(None)
+        libc.printf(b"buffered by the C library")
+        os.write(1, b"written at once")
+        return y
+
+
+def test_what_engines_print_is_no_output(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(bench, "PEERS", {"talkative": Talkative("talkative")})
+    assert main([*SHORT, "--json"]) == 0
+    ctypes.CDLL(None).fflush(None)  # as at the end of the process
+    assert json.loads(capfd.readouterr().out)["layers"]
 
 
 def test_bias_reaches_engine_and_reference() -> None:

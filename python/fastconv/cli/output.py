@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import ctypes
 import importlib
 import io
 import json
@@ -10,7 +11,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def quiet_libraries() -> Iterator[None]:
     try:
         yield
     finally:
+        # What they printed may still wait in the C library's buffer, which is written when the process ends.
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).fflush(None)
         os.dup2(saved, 1)
         os.close(saved)
 
