@@ -30,6 +30,8 @@ _LAYERS = (
     square("1x1, 256 channels @28", 256, 28, 256, 1),
     square("7x7, 64 channels @56", 64, 56, 64, 7),
     square("depthwise 3x3, 256 channels @28", 256, 28, 256, 3, groups=256),
+    square("15x15, 32 channels @56", 32, 56, 32, 15),  # where transforms of the whole image may pay
+    square("depthwise 31x31, 64 channels @56", 64, 56, 64, 31, groups=64),
     square("3x3, 4 to 8 channels @24", 4, 24, 8, 3),  # small enough for the dense matrix
 )
 VALUES = ("photograph", "random")

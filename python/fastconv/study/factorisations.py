@@ -104,12 +104,16 @@ def _find(measured: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _takes(shown: Shown) -> str:
+    return "takes" if shown.value("found", "slower") == 1 else "take"
+
+
 def _write(shown: Shown) -> Iterator[str]:
     yield markup.finding(
         f"The {shown('count', 'found', 'count')} factorisations leave {shown('percent', 'found', 'multiply_adds')} "
         "of the "
         f"multiply-adds and {shown('percent', 'found', 'time')} of the time (geometric means); "
-        f"{shown('count', 'found', 'slower')} of them take longer than what they replace.",
+        f"{shown('count', 'found', 'slower')} of them {_takes(shown)} longer than what they replace.",
         f"A multiply-add of theirs costs from {shown('ratio', 'found', 'cheapest')} "
         f"({shown('plain', 'found', 'cheapest_name')}) to {shown('ratio', 'found', 'dearest')} times "
         f"({shown('plain', 'found', 'dearest_name')}) what one of the full kernel does.",

@@ -157,8 +157,8 @@ def _write(shown: Shown) -> Iterator[str]:
     yield markup.finding(
         f"From 1×1 to 3×3 the multiply-adds grow {shown('ratio', 'found', 'three_over_one_multiply_adds')} times "
         "and the time "
-        f"{shown('ratio', 'found', 'three_over_one_time')} times.",
-        f"A multiply-add is cheapest at {shown('plain', 'found', 'cheapest_kernel')} "
+        f"{shown('ratio', 'found', 'three_over_one_time')} times; "
+        f"a multiply-add is cheapest at {shown('plain', 'found', 'cheapest_kernel')} "
         f"({shown('picoseconds', 'found', 'cheapest_picoseconds')}, by "
         f"{shown('plain', 'found', 'cheapest_algorithm')}) and "
         f"dearest at {shown('plain', 'found', 'dearest_kernel')} "
