@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from conftest import gflop_per_s
 
 from fastconv.bench.layers import TABLES, NamedLayer
 from fastconv.bench.peers import PEERS
@@ -28,7 +29,17 @@ def test_peer(layer: NamedLayer, name: str, threads: int, benchmark: Any, reques
     call, x = case.prepare(engine), case.images
     error = max_error(call(x), case.exact())
     benchmark.group = layer.name
-    benchmark.extra_info.update(engine=name, version=engine.version, threads=threads, max_error_over_max=error)
     benchmark(call, x)
+    problem = layer.problem(case.dtype)
+    benchmark.extra_info.update(
+        engine=name,
+        version=engine.version,
+        threads=threads,
+        dtype=case.dtype,
+        multiply_adds=problem.multiply_adds,
+        tensor_bytes=problem.input_bytes + problem.weight_bytes + problem.output_bytes,
+        max_error_over_max=error,
+        gflop_per_s=gflop_per_s(benchmark, problem),
+    )
     if error > INACCURATE[case.dtype]:
         pytest.xfail(f"error {error:.1e}")

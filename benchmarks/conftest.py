@@ -50,6 +50,11 @@ def _exact(layer: NamedLayer, dtype: str) -> npt.NDArray[np.float64]:
     return float64_result(layer.random_input(dtype), layer.random_weight(dtype), layer)
 
 
+def gflop_per_s(benchmark: Any, problem: _core.Problem) -> float | None:
+    """By the median; None without a time (--benchmark-disable), when the rest is checked all the same."""
+    return None if benchmark.stats is None else 2 * problem.multiply_adds / benchmark.stats.stats.median / 1e9
+
+
 @pytest.fixture
 def run_layer(benchmark: Any, threads: int, request: pytest.FixtureRequest) -> RunLayer:
     """Time an algorithm on a layer, its weights packed beforehand, or skip what the algorithm refuses."""
@@ -68,10 +73,7 @@ def run_layer(benchmark: Any, threads: int, request: pytest.FixtureRequest) -> R
         peak()
         benchmark(op, x, out=y)
         peak()
-        # Without a benchmark (--benchmark-disable) there is no time, and the rest is checked all the same.
-        gflop_per_s = None
-        if benchmark.stats is not None:
-            gflop_per_s = 2 * problem.multiply_adds / benchmark.stats.stats.median / 1e9
+        rate = gflop_per_s(benchmark, problem)
         benchmark.extra_info.update(
             isa=_core.get_isa(),
             threads=threads,
@@ -82,8 +84,8 @@ def run_layer(benchmark: Any, threads: int, request: pytest.FixtureRequest) -> R
             workspace_bytes=_core.workspace_bytes(algorithm, problem),
             packed_weight_bytes=_core.packed_bytes(algorithm, problem),
             max_error_over_rms=error,
-            gflop_per_s=gflop_per_s,
-            share_of_peak=None if gflop_per_s is None else gflop_per_s / peak.median,
+            gflop_per_s=rate,
+            share_of_peak=None if rate is None else rate / peak.median,
         )
         assert error <= error_bound(algorithm, problem)
 
