@@ -1,0 +1,73 @@
+"""Write the measured parts of README.md and docs/ from docs/measured/: `python benchmarks/write_docs.py`.
+
+A part stands between `<!-- measured: NAME FILE... -->` and `<!-- end -->`, and is what the function NAME of
+`doc_tables.py` or `doc_errors.py` makes of the files. Everything else in a document is prose and left alone. With
+`--check` nothing is written; the exit code is 1 if a document is not what the files say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import doc_errors
+import doc_tables
+
+ROOT = Path(__file__).resolve().parents[1]
+MEASURED = ROOT / "docs" / "measured"
+FUNCTIONS = doc_tables.PARTS | doc_errors.PARTS
+PART = re.compile(r"(<!-- measured: ([\w .-]+) -->)\n.*?(<!-- end -->)", re.DOTALL)
+
+
+def documents() -> list[Path]:
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def load(name: str) -> dict[str, Any]:
+    """A file of docs/measured, by its name without ".json"; with that name as "file"."""
+    data: dict[str, Any] = json.loads((MEASURED / f"{name}.json").read_text("utf-8"))
+    return {**data, "file": name}
+
+
+def parts(text: str) -> list[tuple[str, list[str]]]:
+    """Function and files of each part."""
+    return [(words[0], words[1:]) for words in (match[2].split() for match in PART.finditer(text))]
+
+
+def written(text: str, *, readme: bool = False) -> str:
+    """The document with each part made anew; `readme`: links start at the project's root."""
+    folder = "docs/measured" if readme else "measured"
+
+    def part(match: re.Match[str]) -> str:
+        name, *files = match[2].split()
+        lines = FUNCTIONS[name](*map(load, files))
+        body = "\n".join(lines).replace("MEASURED/", f"{folder}/")
+        return f"{match[1]}\n{body}\n{match[3]}"
+
+    return PART.sub(part, text)
+
+
+def main() -> int:
+    """Write, or check; 1 if a check found a difference."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if something would change")
+    check: bool = parser.parse_args().check
+    stale = []
+    for path in documents():
+        text = path.read_text("utf-8")
+        new = written(text, readme=path.parent == ROOT)
+        if new != text:
+            stale.append(path)
+            if not check:
+                path.write_text(new, "utf-8")
+    for path in stale:
+        print(f"{path.relative_to(ROOT)}: {'is not what docs/measured says' if check else 'written'}", file=sys.stderr)
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
