@@ -248,14 +248,14 @@ def _marks(shown: Shown, axes: Axes, point: Callable[[dict[str, Any], dict[str, 
 
 def _paint(shown: Shown, field: str, unit: float, label: str, axes: Axes) -> None:
     _marks(shown, axes, lambda photograph, _: (photograph[field] * unit, photograph["max_error_over_rms"]))
-    drawing.finish(axes, x=label, y="largest error / rms of the output", log="xy")
+    drawing.finish(axes, x=label, y="largest error / rms of the output", log="xy", legend="above")
 
 
 def _paint_errors(shown: Shown, axes: Axes) -> None:
     _marks(shown, axes, lambda photograph, random: (random["max_error_over_rms"], photograph["max_error_over_rms"]))
     low, high = axes.get_xlim()
     axes.plot([low, high], [low, high], color=drawing.INK, linewidth=0.8, linestyle=":")
-    drawing.finish(axes, x="error on random values", y="error on the photograph", log="xy")
+    drawing.finish(axes, x="error on random values", y="error on the photograph", log="xy", legend="above")
 
 
 SECTION = Section(

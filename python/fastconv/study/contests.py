@@ -48,14 +48,15 @@ COLUMNS = (
     "<instead",
     "weights",
     "multiply-adds",
+    "left",
     "field",
     "time",
+    "left",
     "memory",
     "measured",
-    "multiply-adds left",
-    "time left",
     "<by",
 )
+"""What is left is left of the first row's."""
 
 
 def _names(shown: Shown, *at: str | int) -> str:
@@ -63,19 +64,19 @@ def _names(shown: Shown, *at: str | int) -> str:
 
 
 def _algorithms(shown: Shown, *at: str | int) -> str:
-    return ", ".join(dict.fromkeys(shown.value(*at, "algorithms")))
+    return ",<br>".join(dict.fromkeys(shown.value(*at, "algorithms")))
 
 
 CELLS: tuple[Callable[..., str], ...] = (
     _names,
     lambda shown, *at: shown("count", *at, "weights"),
     lambda shown, *at: shown("quantity", *at, "multiply_adds"),
+    lambda shown, *at: shown("percent", *at, "against_first", "multiply_adds"),
     lambda shown, *at: shown("pixels", *at, "receptive_field"),
     lambda shown, *at: shown("time", *at, "time_median_us") + "?" * shown.value(*at, "noisy"),
+    lambda shown, *at: shown("percent", *at, "against_first", "time"),
     lambda shown, *at: shown("bytes", *at, "stated_memory_bytes"),
     lambda shown, *at: shown("growth", *at, "peak_memory_bytes"),
-    lambda shown, *at: shown("percent", *at, "against_first", "multiply_adds"),
-    lambda shown, *at: shown("percent", *at, "against_first", "time"),
     _algorithms,
 )
 """A cell per column from a row's path."""

@@ -97,13 +97,21 @@ def curve(axes: Axes, points: Iterable[tuple[float, float]], style: Style, label
 
 
 def finish(
-    axes: Axes, *, x: str, y: str, title: str = "", log: str = "", legend: bool = True, ticks: Iterable[float] = ()
+    axes: Axes,
+    *,
+    x: str,
+    y: str,
+    title: str = "",
+    log: str = "",
+    legend: Literal["inside", "above", "none"] = "inside",
+    ticks: Iterable[float] = (),
 ) -> None:
     """Label the axes, draw the grid and the legend.
 
     Args:
         x, y: Labels with units.
         log: Axes on a logarithmic scale: "x", "y" or "xy".
+        legend: "above" the axes where marks may lie everywhere inside.
         ticks: Where the x axis has its numbers; as matplotlib likes if empty.
     """
     axes.set_xlabel(x)
@@ -117,8 +125,10 @@ def finish(
         axes.set_xticks(marks, [f"{mark:g}" for mark in marks])
         axes.set_xticks([], minor=True)
     axes.grid(which="major", linewidth=0.6)
-    if legend:
+    if legend == "inside":
         axes.legend(loc="best", handlelength=1.8)
+    elif legend == "above":
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, handlelength=1.2, columnspacing=1.2)
 
 
 def _number_log_axis(axes: Axes, name: str) -> None:

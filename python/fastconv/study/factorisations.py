@@ -113,7 +113,7 @@ def _write(shown: Shown) -> Iterator[str]:
         f"The {shown('count', 'found', 'count')} factorisations leave {shown('percent', 'found', 'multiply_adds')} "
         "of the "
         f"multiply-adds and {shown('percent', 'found', 'time')} of the time (geometric means); "
-        f"{shown('count', 'found', 'slower')} of them {_takes(shown)} longer than what they replace.",
+        f"{shown('count', 'found', 'slower')} of them {_takes(shown)} longer than the full kernel.",
         f"A multiply-add of theirs costs from {shown('ratio', 'found', 'cheapest')} "
         f"({shown('plain', 'found', 'cheapest_name')}) to {shown('ratio', 'found', 'dearest')} times "
         f"({shown('plain', 'found', 'dearest_name')}) what one of the full kernel does.",
@@ -146,7 +146,7 @@ def _paint(shown: Shown, axes: Axes) -> None:
         ("time", [row["against_first"]["time"] for _, row in others]),
     ]
     drawing.grouped_bars(axes, [_short(name) for name, _ in others], series)
-    drawing.finish(axes, x="share of the full kernel's", y="", legend=False)
+    drawing.finish(axes, x="share of the full kernel's", y="", legend="none")
     axes.grid(visible=False, axis="y")
 
 

@@ -310,7 +310,7 @@ def _paint_map(shown: Shown, axes: Axes) -> None:
             mark = cell["fastest"][:2] + ("·" if cell["lead"] is not None and cell["lead"] < 1.1 else "")
             axes.text(x, y, mark, ha="center", va="center", fontsize=8)
     names = {cell["fastest"] for row in rows for cell in row}
-    drawing.finish(axes, x="kernel's side, pixels", y="channels, in and out", legend=False)
+    drawing.finish(axes, x="kernel's side, pixels", y="channels, in and out", legend="none")
     axes.grid(visible=False)
     axes.set_xlim(-0.5, len(rows[0]) - 0.5)
     axes.set_ylim(-0.5, len(rows) - 0.5)

@@ -61,7 +61,8 @@ def figures(*parts: str) -> str:
 
 
 def source(text: str) -> str:
-    return f'<span class="source">{escape(text)}</span>' if text else ""
+    """Papers, one below the other."""
+    return f'<span class="source">{escape(text).replace("; ", ";<br>")}</span>' if text else ""
 
 
 def _class(kind: str) -> str:

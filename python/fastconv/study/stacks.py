@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from fastconv.bench.alternatives import as_is, stack
@@ -70,11 +71,11 @@ def _write(shown: Shown) -> Iterator[str]:
         )
     )
     yield markup.table(
-        ("<layer", *COLUMNS),
+        COLUMNS,
         (
             [
-                ("" if i else "*") + (name if i == 0 else ""),
-                *(cell(shown, "measured", name, "rows", i) for cell in CELLS),
+                f"*{escape(name)}" if i == 0 else CELLS[0](shown, "measured", name, "rows", i),
+                *(cell(shown, "measured", name, "rows", i) for cell in CELLS[1:]),
             ]
             for name, result in shown.measured.items()
             for i in range(len(result["rows"]))
@@ -90,7 +91,7 @@ def _paint(shown: Shown, axes: Axes) -> None:
         ("time", [share["time"] for share in shares]),
     ]
     drawing.grouped_bars(axes, list(shown.measured), series)
-    drawing.finish(axes, x="share of the one kernel's", y="", legend=False)
+    drawing.finish(axes, x="share of the one kernel's", y="", legend="none")
     axes.grid(visible=False, axis="y")
 
 
