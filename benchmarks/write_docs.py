@@ -51,22 +51,33 @@ def written(text: str, *, readme: bool = False) -> str:
     return PART.sub(part, text)
 
 
+def add(run: Path, name: str) -> None:
+    """Keep what a run wrote, without its white space, as docs/measured/NAME.json."""
+    data = json.loads(run.read_text("utf-8"))
+    (MEASURED / f"{name}.json").write_text(json.dumps(data, separators=(",", ":")) + "\n", "utf-8")
+
+
 def main() -> int:
     """Write, or check; 1 if a check found a difference."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--add", nargs=2, action="append", default=[], metavar=("RUN.json", "NAME"),
+                        help="first copy a run to docs/measured/NAME.json")  # fmt: skip
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if something would change")
-    check: bool = parser.parse_args().check
+    options = parser.parse_args()
+    for run, name in options.add:
+        add(Path(run), name)
     stale = []
     for path in documents():
         text = path.read_text("utf-8")
         new = written(text, readme=path.parent == ROOT)
         if new != text:
             stale.append(path)
-            if not check:
+            if not options.check:
                 path.write_text(new, "utf-8")
     for path in stale:
-        print(f"{path.relative_to(ROOT)}: {'is not what docs/measured says' if check else 'written'}", file=sys.stderr)
-    return int(check and bool(stale))
+        what = "is not what docs/measured says" if options.check else "written"
+        print(f"{path.relative_to(ROOT)}: {what}", file=sys.stderr)
+    return int(options.check and bool(stale))
 
 
 if __name__ == "__main__":
