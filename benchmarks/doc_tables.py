@@ -93,12 +93,12 @@ def compare_winograd(*runs: Run) -> Iterator[str]:
         winograd, im2col = rows["winograd"], rows["im2col"]
         ratio = im2col["time_median_us"] / winograd["time_median_us"]
         found.append(
-            f"{C} -> {layer['weight_shape'][0]} channels on {H} x {W} {ratio:.1f} times as fast "
+            f"{C} -> {layer['weight_shape'][0]} channels on {H} x {W}: {ratio:.1f} times as fast "
             f"({texts.time_text(winograd['time_median_us'])} against {texts.time_text(im2col['time_median_us'])}; "
             f"workspace {texts.bytes_text(winograd['workspace_bytes'])} against "
             f"{texts.bytes_text(im2col['workspace_bytes'])})"
         )
-    yield from prose(f"3x3 by `winograd` against `im2col`: {', '.join(found)}. Data and commands:")
+    yield from prose(f"3x3 by `winograd` against `im2col`. {'. '.join(found)}. Data and commands:")
     yield ""
     yield from sources(*runs)
 
