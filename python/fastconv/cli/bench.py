@@ -22,7 +22,7 @@ from fastconv.bench.peers.outcome import Outcome
 from fastconv.bench.peers.own import FastConv
 from fastconv.bench.peers.probe import Probe
 from fastconv.bench.provenance import provenance
-from fastconv.cli import bench_diff, bench_peak, bench_plot, output, plot
+from fastconv.cli import bench_data, bench_diff, bench_peak, bench_plot, output, plot
 from fastconv.cli import bench_report as report
 from fastconv.cli import options as opt
 from fastconv.cli.progress import progress
@@ -128,11 +128,11 @@ def run(options: argparse.Namespace) -> int:
                 advance()
         origin["run_seconds"] = round(time.monotonic() - begin, 1)
     versions = {name: engine.version for name, engine in engines.items()}
-    record = report.Record(origin, versions, missing, levels, outcomes)
+    record = bench_data.Record(origin, versions, missing, levels, outcomes)
     if options.json:
-        output.write_json(report.data(record))
+        output.write_json(bench_data.data(record))
     elif options.csv:
-        output.write_csv(report.csv_rows(record))
+        output.write_csv(bench_data.csv_rows(record))
     elif options.markdown:
         sys.stdout.write(report.markdown(record))
     else:
