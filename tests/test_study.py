@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import study_page
 
+import fastconv
+from fastconv.bench.layers import square
 from fastconv.bench.provenance import provenance
 from fastconv.cli.main import main
-from fastconv.study import SECTIONS, run
+from fastconv.study import SECTIONS, drawing, kernel_sizes, run
 from fastconv.study.page import page
 from fastconv.study.section import SCALES, Job, Section
 from fastconv.study.shown import FORMS, Shown
@@ -137,6 +139,16 @@ def test_words_for_ratios() -> None:
     assert study_page.read(shown.fewer("found", "slow")).text == "50% fewer"
     assert study_page.read(shown.fewer("found", "fast")).text == "100% more"
     assert shown("ratio", "found", "none") == "–"
+
+
+def test_every_algorithm_takes_part_and_can_be_told_apart(record: dict[str, Any]) -> None:
+    """A new one in the registry is in the sections, the map and the legends by itself."""
+    names = fastconv.algorithms()
+    assert set(kernel_sizes.ALGORITHMS) == set(names) - {"dense", "reference"}
+    assert len({drawing.style_of(name) for name in names}) == len(names)
+    shown = record["sections"]["algorithms"]["measured"]["3x3, 4 to 8 channels @24 on random"]["rows"]
+    layer = square("", 4, 24, 8, 3).problem()
+    assert set(shown) == {name for name in names if fastconv.rejects(name, layer) is None} - {"reference"}
 
 
 class Stopped(Exception):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # Source: M. Okabe, K. Ito, "Color Universal Design", 2008.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-OTHERS = (("#666666", "<"), ("#AAAAAA", ">"), ("#888888", "*"))
+OTHERS = (("#666666", "<"), ("#AAAAAA", ">"), ("#888888", "*"), ("#666666", "p"), ("#AAAAAA", "h"), ("#888888", "8"))
 
 # Stand-ins that no drawing uses otherwise: text and lines take the colour of the page's text, grids a paler one.
 INK, GRID = "#010203", "#040506"
