@@ -73,7 +73,7 @@ def measure(
         rounds: Samples per callable, if `max_time` allows as many.
         max_time: Most seconds to spend on one callable, beyond its warm-up call; None for three times `min_time`. A
             callable too slow for `rounds` samples takes part in fewer rounds, spread evenly over the run; one whose
-            warm-up call alone took longer than this is not called again: that call is its only sample.
+            first two calls each took longer than this is not called again: the second is its only sample.
         clock: Seconds; for tests.
         cpu_clock: Seconds of all CPUs that the process used; for tests.
         before_sample: Called before each sample, outside the clock: to wait until others' threads are quiet.
@@ -112,12 +112,16 @@ def measure(
         for name in callables:
             first = sample(name, 1, warm=False)
             samples[name], calls[name], turns[name] = [], 1, 0
+            # The warm-up call pays for what is done once: packing, page faults, thread starts. What it says is asked a
+            # second time where it decides: of short calls how many make a sample, of long ones whether there are more.
             if first > limit:
-                samples[name].append(first)
-                if on_sample is not None:
-                    on_sample(name)
-                continue
-            # The warm-up call pays for page faults and thread starts: short ones are asked a second time.
+                busy[name] = walls[name] = 0.0
+                first = sample(name, 1, warm=False)
+                if first > limit:
+                    samples[name].append(first)
+                    if on_sample is not None:
+                        on_sample(name)
+                    continue
             once = max(min(first, sample(name, 1, warm=False)) if first < min_time / rounds else first, 1e-9)
             busy[name] = walls[name] = 0.0
             calls[name] = max(1, math.ceil(min_time / rounds / once))
