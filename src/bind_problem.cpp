@@ -25,7 +25,7 @@ const char* name_of(Layout layout) { return layout == Layout::nchw ? "NCHW" : "N
 py::tuple all_of(const ConvProblem& p) {
   return py::make_tuple(name_of(p.dtype), p.N, p.C, p.H, p.W, p.K, p.R, p.S, p.stride_h, p.stride_w, p.pad_top,
                         p.pad_bottom, p.pad_left, p.pad_right, p.dilation_h, p.dilation_w, p.groups, name_of(p.layout),
-                        p.error_limit);
+                        p.error_limit, p.variant);
 }
 
 }  // namespace
@@ -34,7 +34,7 @@ void bind_problem(py::module_& module) {
   const auto make = [](const std::string& dtype, Extent N, Extent C, Extent H, Extent W, Extent K, Extent R, Extent S,
                        Extent stride_h, Extent stride_w, Extent pad_top, Extent pad_bottom, Extent pad_left,
                        Extent pad_right, Extent dilation_h, Extent dilation_w, Extent groups, const std::string& layout,
-                       double error_limit) {
+                       double error_limit, Extent variant) {
     const ConvProblem problem{dtype_named(dtype),
                               layout_named(layout),
                               N,
@@ -53,7 +53,8 @@ void bind_problem(py::module_& module) {
                               dilation_h,
                               dilation_w,
                               groups,
-                              error_limit};
+                              error_limit,
+                              variant};
     const std::string reason = invalid(problem);
     if (!reason.empty()) throw py::value_error(reason);
     return problem;
@@ -69,7 +70,7 @@ void bind_problem(py::module_& module) {
            py::arg("R"), py::arg("S"), py::arg("stride_h") = 1, py::arg("stride_w") = 1, py::arg("pad_top") = 0,
            py::arg("pad_bottom") = 0, py::arg("pad_left") = 0, py::arg("pad_right") = 0, py::arg("dilation_h") = 1,
            py::arg("dilation_w") = 1, py::arg("groups") = 1, py::arg("layout") = "NCHW",
-           py::arg("error_limit") = ConvProblem{}.error_limit)
+           py::arg("error_limit") = ConvProblem{}.error_limit, py::arg("variant") = ConvProblem{}.variant)
       .def_property_readonly("dtype", [](const P& p) { return name_of(p.dtype); })
       .def_readonly("N", &P::N)
       .def_readonly("C", &P::C)
@@ -97,6 +98,12 @@ void bind_problem(py::module_& module) {
              if (!reason.empty()) throw py::value_error(reason);
              return p;
            })
+      .def_readonly("variant", &P::variant)
+      .def("with_variant",
+           [](P p, Extent number) {
+             p.variant = number;
+             return p;
+           })
       .def_property_readonly("layout", [](const P& p) { return name_of(p.layout); })
       .def_property_readonly("input_shape", [](const P& p) { return py::tuple(py::cast(input_shape(p))); })
       .def_property_readonly("weight_shape", [](const P& p) { return py::make_tuple(p.K, p.C_per_group(), p.R, p.S); })
@@ -113,7 +120,7 @@ void bind_problem(py::module_& module) {
                         const auto at = [&](std::size_t i) { return t[i].cast<Extent>(); };
                         return make(t[0].cast<std::string>(), at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8),
                                     at(9), at(10), at(11), at(12), at(13), at(14), at(15), at(16),
-                                    t[17].cast<std::string>(), t[18].cast<double>());
+                                    t[17].cast<std::string>(), t[18].cast<double>(), at(19));
                       }));
 }
 

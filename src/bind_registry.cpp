@@ -26,6 +26,17 @@ void bind_registry(py::module_& module) {
   module.def("variant", [](const std::string& name, const ConvProblem& problem) {
     return variant(algorithm_named(name), problem);
   });
+  module.def("variants", [](const std::string& name, const ConvProblem& problem) {
+    const Algorithm& algorithm = algorithm_named(name);
+    py::dict numbers;
+    for (const auto& [variant, number] : algorithm.variants ? algorithm.variants(problem) : Variants())
+      numbers[py::str(variant)] = number;
+    return numbers;
+  });
+  module.def("details", [](const std::string& name, const ConvProblem& problem) -> py::object {
+    const Algorithm& algorithm = algorithm_named(name);
+    return algorithm.details ? py::object(py::str(algorithm.details(problem))) : py::none();
+  });
   module.def("expected_error", [](const std::string& name, const ConvProblem& problem) -> py::object {
     const Algorithm& algorithm = algorithm_named(name);
     return algorithm.expected_error ? py::object(py::float_(algorithm.expected_error(problem))) : py::none();

@@ -135,3 +135,22 @@ def test_refusals(options, error, message):
     for call in (lambda: fastconv.conv2d(x, w, **options), lambda: fastconv.Conv2d(w, **options)):
         with pytest.raises(error, match=message):
             call()
+
+
+def test_a_variant_can_be_named():
+    layer = VARIANTS["F(4x4,3x3)"]
+    layer = dataclasses.replace(layer, C=20, H=15, W=13)
+    problem = layer.problem("float32")
+    x, w = layer.random_input("float32"), layer.random_weight("float32")
+    exact = fastconv.conv2d(x.astype(float), w.astype(float), **layer.options, algorithm="direct")
+    numbers = _core.variants("winograd", problem)
+    assert list(numbers) == ["F(2x2,3x3)", "F(3x3,3x3)", "F(4x4,3x3)", "F(6x6,3x3)"]
+    for name, number in numbers.items():
+        named = problem.with_variant(number)
+        assert _core.variant("winograd", named) == name
+        assert name == _core.details("winograd", named).partition(":")[0]
+        y = _core.run_once(named, "winograd", None, x, w, None, None)
+        largest = np.abs(y - exact).max() / np.sqrt(np.mean(exact**2))
+        assert 0 < largest < numerics.error_bound("winograd", named)
+    assert "needs one of its variants that take the layer" in _core.rejects("winograd", problem.with_variant(99))
+    assert _core.variants("direct", problem) == {} and _core.details("direct", problem) is None

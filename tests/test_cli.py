@@ -109,6 +109,36 @@ def test_explain() -> None:
     assert reports["direct"]["workspace_bytes"] >= 0
 
 
+def test_explain_says_why_this_variant_of_winograd() -> None:
+    layer = ("explain", "--input", "1,256,14,14", "--weight", "256,256,3,3", "--padding", "1", "--prepared")
+
+    def winograd(*options: str) -> tuple[str, dict[str, Any]]:
+        done = fastconv_run(*layer, *options, "--json")
+        assert done.returncode == 0, done.stderr
+        data = json.loads(done.stdout)
+        return data["chosen"], next(r for r in data["reports"] if r["algorithm"] == "winograd")
+
+    chosen, report = winograd()
+    assert (chosen, report["variant"]) == ("winograd", "F(4x4,3x3)")
+    for words in ("points 0, +-5/8, +-3/2 and infinity", "3 x 4 + 1 x 2 for 14 rows", "F(6x6,3x3): error 50.9 epsilon"):
+        assert words in report["details"] and words in fastconv_run(*layer).stdout
+    chosen, report = winograd("--accuracy", "strict")
+    assert chosen == "direct" and "needs an error limit" in report["reason"]
+    chosen, report = winograd("--max-error", "1.5e-5")
+    assert report["variant"] == "F(2x2,3x3)" and report["expected_error"] < 1e-6
+
+
+def test_accuracy_of_measurements() -> None:
+    options = ("--seconds", "0.002", "--repeats", "3", "--threads", "1", "--json", "--accuracy", "strict")
+    data = json.loads(fastconv_run("bench", "--layers", "64->64 @56$", "--classes", "3x3", *options).stdout)
+    assert data["accuracy"] == "strict"
+    assert data["layers"][0]["entries"][0]["detail"].startswith("direct")
+    compared = ("compare", "--channels", "32", "--size", "20", "--kernels", "3", "--no-memory", "--no-baselines")
+    data = json.loads(fastconv_run(*compared, *options).stdout)
+    rows = {row["name"]: row for row in data["parts"][0]["layers"][0]["rows"]}
+    assert rows["winograd"]["status"] == "refused" and not rows["conv2d()"]["variant"].startswith("winograd")
+
+
 def test_advise() -> None:
     layer = (
         "advise",

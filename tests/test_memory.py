@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import _core
+from fastconv import _core, numerics
 from fastconv.bench.layers import NamedLayer, square
 from fastconv.bench.memory import measure_growth
+from fastconv.bench.networks import SETS
 
 MIB = 1 << 20
 
@@ -103,6 +104,26 @@ def test_a_limit_holds_for_what_is_measured():
         )
     growth = measure_growth(limited_call, layer, limit, _core.get_isa())
     assert growth.peak <= problem.output_bytes + limit + MIB
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("accuracy", ["balanced", "fast"])
+def test_winograds_threads_take_less_than_5_mib_on_every_layer_of_the_tables(accuracy, dtype):
+    """Beside the packed weights. Layers: docs/algorithms.md states it."""
+    seen = 0
+    for layer in dict.fromkeys(layer for layers in SETS.values() for layer in layers):
+        problem = layer.problem(dtype).with_error_limit(numerics.ACCURACIES[accuracy])
+        if _core.rejects("winograd", problem) is None:
+            seen += 1
+            for threads in (1, 2):
+                with fastconv.num_threads(threads):
+                    assert _core.workspace_bytes("winograd", problem) < 5 * MIB * threads, str(layer)
+    assert seen > 100
+
+
+def test_winograd_refuses_more_channels_than_a_blocks_memory_has_room_for():
+    problem = NamedLayer("", 40000, 8, 8, 16, 3, 3, dilation=(4, 4), padding=((4, 4), (4, 4))).problem()
+    assert "too many channels" in _core.rejects("winograd", problem)
 
 
 def limited_call(layer, limit, isa):

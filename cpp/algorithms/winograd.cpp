@@ -25,6 +25,13 @@ Blocking<T> blocking(const ConvProblem& p, const Resources& r) {
 
 std::string rejects(const ConvProblem& p) { return find_variant(p) ? std::string() : why_not(p); }
 
+Variants fitting(const ConvProblem& p) {
+  Variants names;
+  for (const Variant& v : variants())
+    if (fits(v, p)) names.emplace_back(v.name, Extent(&v - variants().data()));
+  return names;
+}
+
 std::string variant(const ConvProblem& p, const Kernels&) { return find_variant(p)->name; }
 
 // Multiply-adds in double, of the target's baseline; and the way there and back.
@@ -141,10 +148,10 @@ bool run(const Execution<T>& e) {
   std::byte* const slices = e.workspace + b.offsets_bytes;
 
   const FilterParts parts(Kg, b.panel, b.parts_of_filters, false);
-  const Extent blocks = b.row_blocks * b.column_blocks;
+  const Extent blocks = b.cut.blocks();
   return parallel_for(p.groups * blocks * parts.count, e.resources.threads, [&](Extent task, int thread) {
     const Extent part = task % parts.count, at = task / parts.count % blocks, g = task / parts.count / blocks;
-    const Block block = b.block(at / b.column_blocks, at % b.column_blocks);
+    const Block block = b.block(at / b.cut.column_blocks, at % b.cut.column_blocks);
     const Slice<T> slice(b, slices + b.slice() * std::size_t(thread));
     transform_input(b, block, set, p, e.input, g, slice);
 
@@ -166,6 +173,8 @@ const Algorithm winograd = {
     .summary = "minimal filtering F(m, r), transforms fused with the products over blocks of tiles",
     .rejects = rejects,
     .variant = variant,
+    .variants = fitting,
+    .details = details,
     .expected_error = expected_error,
     .multiply_adds = multiply_adds,
     .cost = cost,

@@ -108,6 +108,12 @@ inline D scale2(D a, D n) {
   return {_mm256_mul_pd(a.v, _mm256_castsi256_pd(_mm256_slli_epi64(e, 52)))};
 }
 
+// A vector of doubles from and to either element type.
+inline D load_double(const float* p) { return {_mm256_cvtps_pd(_mm_loadu_ps(p))}; }
+inline D load_double(const double* p) { return D::load(p); }
+inline void store_double(D a, float* p) { _mm_storeu_ps(p, _mm256_cvtpd_ps(a.v)); }
+inline void store_double(D a, double* p) { a.store(p); }
+
 // out[c] = column c of the lanes x lanes block at `from`: rows gathered 128 bits at a time, then transposed inside
 // lanes.
 inline void transpose_load(const float* from, ptrdiff_t ld, F (&out)[8]) {

@@ -100,6 +100,12 @@ inline D round(D a) { return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_NEAREST_IN
 inline F scale2(F a, F n) { return {_mm512_scalef_ps(a.v, n.v)}; }  // a * 2^n
 inline D scale2(D a, D n) { return {_mm512_scalef_pd(a.v, n.v)}; }
 
+// A vector of doubles from and to either element type.
+inline D load_double(const float* p) { return {_mm512_cvtps_pd(_mm256_loadu_ps(p))}; }
+inline D load_double(const double* p) { return D::load(p); }
+inline void store_double(D a, float* p) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(a.v)); }
+inline void store_double(D a, double* p) { a.store(p); }
+
 // out[c] = column c of the lanes x lanes block at `from`. Rows are gathered 128 bits at a time by masked broadcasts,
 // which run on the load ports; only the transposition inside each 128-bit lane takes shuffles (32 for 16 x 16).
 inline void transpose_load(const float* from, ptrdiff_t ld, F (&out)[16]) {

@@ -108,6 +108,18 @@ inline Vec<T> scale2(Vec<T> a, Vec<T> n) {  // a * 2^n, n integer-valued
   return r;
 }
 
+// A vector of doubles from and to either element type.
+template <class T>
+inline Vec<double> load_double(const T* p) {
+  Vec<double> r;
+  for (int i = 0; i < Vec<double>::lanes; ++i) r.v[i] = double(p[i]);
+  return r;
+}
+template <class T>
+inline void store_double(Vec<double> a, T* p) {
+  for (int i = 0; i < Vec<double>::lanes; ++i) p[i] = T(a.v[i]);
+}
+
 // out[c] = column c of the lanes x lanes block at `from`.
 template <class T>
 inline void transpose_load(const T* from, ptrdiff_t ld, Vec<T> (&out)[Vec<T>::lanes]) {

@@ -10,6 +10,7 @@
 #include "kernels/transpose_store-inl.hpp"
 #include "kernels/window_rows-inl.hpp"
 #include "kernels/winograd-inl.hpp"
+#include "kernels/winograd_weights-inl.hpp"
 
 #define FASTCONV_STRING_OF(x) #x
 #define FASTCONV_STRING(x) FASTCONV_STRING_OF(x)
@@ -38,6 +39,7 @@ constexpr KernelSet<T> kernel_set() {
   set.activate = activate<T>;
   put_winograd(set);
   put_fft(set);
+  set.winograd_weights = winograd_weights<T>;
   set.depthwise_rows = depthwise_rows<T>;
   set.depthwise_long = depthwise_long<T>;
   set.grouped_filters[0] = most_tile_filters<1>;

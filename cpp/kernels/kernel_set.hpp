@@ -104,6 +104,22 @@ struct WinogradLines {
   const Epilogue<T>* epilogue;  // output[1]: `bias` is one vector; kinds other than clip are left to the caller
 };
 
+// Weights of a few channels into Winograd's domain, for one panel of filters. Along an axis: its coefficients
+// [point][tap] and how far apart taps lie.
+inline constexpr int most_winograd_taps = 7;  // 1, 2, 3, 5 or 7
+struct WinogradWeightAxis {
+  const double (*weight)[cook_toom::most_points];
+  ptrdiff_t points, taps, tap_step;
+};
+template <class T>
+struct WinogradWeights {
+  WinogradWeightAxis rows, columns;
+  ptrdiff_t channels, lanes;  // lanes: filters of the panel, whole vectors
+  const T* from;  // from[tap][filter] of the first channel
+  ptrdiff_t from_step;  // to the next channel's
+  T* to[cook_toom::most_points * cook_toom::most_points];  // [channel][filter] for each point; null if not wanted
+};
+
 // For tiles of one size along an axis: input with and without the point at infinity (and the input that only it takes),
 // output without and with the epilogue.
 template <class T>
@@ -237,6 +253,7 @@ struct KernelSet {
   void (*depthwise_strip)(const DepthwiseStrip<T>&);
   void (*depthwise_pixels)(const DepthwisePixels<T>&);
   WinogradTransforms<T> winograd[winograd_axes][2];  // by WinogradAxis; whole tiles, tails
+  void (*winograd_weights)(const WinogradWeights<T>&);
   FftKernels<T> fft[fft_sizes];  // of 16, 32 and 64 rows (or columns)
   int fft_filters;
   void (*fft_product)(const FftProduct<T>&);

@@ -1,6 +1,6 @@
 // Winograd's transforms along one axis, channels as lanes: B^T d and A^T s, unrolled from the tables of cook_toom.hpp.
 // Products with 0 and 1 are left out, and points p, -p share what they have in common. 2-D transforms nest two of these
-// (winograd/transforms.cpp).
+// (winograd/input.cpp, output.cpp).
 #pragma once
 
 #include "kernels/epilogue-inl.hpp"

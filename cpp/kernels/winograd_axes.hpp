@@ -1,5 +1,5 @@
 // The axes that Winograd's variants are made of: a row here is all that a new F(m, r) takes. A variant nests two of
-// them (winograd/variants.cpp); NAME_none does nothing, for kernels of one row or column.
+// them (winograd/variant.cpp); NAME_none does nothing, for kernels of one row or column.
 //
 // Points are dyadic, so that every constant of the input's and the output's transform is exact; the weights', which
 // are not, are computed in double. Chosen for accuracy.

@@ -9,9 +9,8 @@
 #include <numeric>
 
 #include "base/aligned_buffer.hpp"
-#include "gemm/im2col_block.hpp"
 #include "gemm/product.hpp"
-#include "winograd/domain.hpp"
+#include "winograd/cut.hpp"
 
 namespace fastconv::filtering {
 
@@ -44,9 +43,8 @@ template <class T>
 struct Blocking {
   Tilings tilings;
   Domain domain;
+  Cut cut;
   Extent lanes;
-  Extent list, rows, columns;  // tile rows of all; tile rows and columns of a block
-  Extent row_blocks, column_blocks;
   Extent panel, filters, parts_of_filters;  // filters of a panel; of the panels between two output transforms
   Extent pitch, v_plane, m_plane;
   Extent chunk;  // tile columns transformed at a time, so that what lies between the two axes stays in L1
@@ -56,29 +54,20 @@ struct Blocking {
   std::size_t offsets_bytes, v_bytes, m_bytes, scratch_bytes, strip_bytes, out_bytes;
 
   Blocking(const Variant& variant, const ConvProblem& p, const KernelSet<T>& set, int threads)
-      : tilings(variant, p), domain(tilings, p.C_per_group(), set.lanes), lanes(set.lanes) {
+      : tilings(variant, p),
+        domain(tilings, p.C_per_group(), set.lanes),
+        cut(tilings, domain, p.N, sizeof(T)),
+        lanes(set.lanes) {
     const Tiling &down = tilings.rows, &across = tilings.columns;
-    const Extent layers = across.dilation, tile_columns = across.tiles();
-    list = p.N * down.dilation * down.tiles();
-    pitch = odd_lines<T>(domain.phases * domain.channels);
-
-    // About 56 tiles: fewer read U too often, more push V out of L2 (64 to 512 channels: best of 14 to 196). V: about 4
-    // MiB at most.
-    const Extent fit = Extent{4} * 1024 * 1024 / (domain.planes * pitch * Extent(sizeof(T)));
-    const Extent most = std::clamp<Extent>(fit, set.channel_pixels, 56);
-    column_blocks = ceil_div(tile_columns * layers, most);
-    columns = ceil_div(tile_columns, column_blocks);
-    column_blocks = ceil_div(tile_columns, columns);
-    row_blocks = ceil_div(list, std::max<Extent>(1, most / (columns * layers)));
-    rows = ceil_div(list, std::max<Extent>(1, row_blocks));
-    row_blocks = rows ? ceil_div(list, rows) : 0;
+    const Extent layers = across.dilation, rows = cut.rows, columns = cut.columns;
+    pitch = pitch_of<T>(domain);
 
     // Parts of the filters repeat the input's transform: only where there is nothing else to share out.
     panel = channel_panel(set);
-    const Extent tasks = p.groups * row_blocks * column_blocks;
+    const Extent tasks = p.groups * cut.blocks();
     const Extent wanted = tasks < 4 * threads ? threads / std::gcd(std::max<Extent>(tasks, 1), Extent{threads}) : 1;
     parts_of_filters = std::max<Extent>(1, std::min(wanted, p.K_per_group() / panel));
-    filters = std::min(padded_filters(set, p.K_per_group()), std::max<Extent>(1, 64 / panel) * panel);
+    filters = std::min(padded_filters(set, p.K_per_group()), std::max<Extent>(1, filters_at_a_time / panel) * panel);
 
     const Extent tiles = rows * columns * layers;
     v_plane = odd_lines<T>(tiles * pitch);
@@ -104,12 +93,12 @@ struct Blocking {
 
   Block block(Extent row_block, Extent column_block) const {
     Block b{};
-    b.first_row = row_block * rows;
-    b.rows = std::min(rows, list - b.first_row);
+    b.first_row = row_block * cut.rows;
+    b.rows = std::min(cut.rows, cut.list - b.first_row);
     for (Extent r = b.first_row; r < b.first_row + b.rows; ++r)
       b.tail_rows += tilings.rows.is_tail(r % tilings.rows.tiles());
-    b.column = column_block * columns;
-    const Extent end = std::min(b.column + columns, tilings.columns.tiles());
+    b.column = column_block * cut.columns;
+    const Extent end = std::min(b.column + cut.columns, tilings.columns.tiles());
     b.whole = std::min(end, tilings.columns.whole) - b.column;
     if (b.whole < 0) b.whole = 0;
     b.tails = end - b.column - b.whole;

@@ -1,11 +1,10 @@
 #include "winograd/variant.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 #include "gemm/product.hpp"
-#include "winograd/domain.hpp"
+#include "winograd/cut.hpp"
 
 namespace fastconv::filtering {
 namespace {
@@ -13,7 +12,8 @@ namespace {
 template <class Axis>
 consteval AxisTable make_table() {
   const cook_toom::Axis& axis = Axis::axis;
-  AxisTable t{axis.outputs, axis.taps, axis.tail, {}};
+  AxisTable t{axis.outputs, axis.taps, axis.tail, {}, {}};
+  for (int i = 0; i < axis.finite(axis.outputs); ++i) t.point[i] = axis.points[i];
   for (int i = 0; i < cook_toom::inputs(axis, axis.outputs); ++i)
     for (int k = 0; k < axis.taps; ++k) t.weight[i][k] = value(cook_toom::weight_at(axis, i, k));
   return t;
@@ -25,7 +25,7 @@ constexpr AxisTable tables[] = {FASTCONV_WINOGRAD_AXES(FASTCONV_AXIS)};
 
 using enum WinogradAxis;
 
-constexpr Variant variants[] = {
+constexpr Variant all_variants[] = {
     {"F(2x2,3x3)", 3, 3, 1, f2_3, f2_3, 1.0, 0.27},
     {"F(3x3,3x3)", 3, 3, 1, f3_3, f3_3, 2.6, 0.7},
     {"F(4x4,3x3)", 3, 3, 1, f4_3, f4_3, 2.6, 0.73},
@@ -45,11 +45,6 @@ constexpr Variant variants[] = {
     {"F(4x4,3x3) of 4 phases", 5, 5, 2, f4_3, f4_3, 2.6, 1.46},
 };
 
-bool fits(const Variant& v, const ConvProblem& p) {
-  return v.R == p.R && v.S == p.S && v.stride == p.stride_h && v.stride == p.stride_w &&
-         (v.stride == 1 || p.has_unit_dilation()) && p.dilation_h <= p.P() && p.dilation_w <= p.Q();
-}
-
 // Vectors that the transforms move in and out of memory for a tile, one vector of channels: down the columns, along the
 // rows; the way through the strip counts twice.
 double transform_moves(const Tilings& t) {
@@ -63,9 +58,24 @@ double untransform_moves(const Tilings& t) {
   return 0.4 * n * N + m * N + 3 * m * M;
 }
 
+// For a vector of 16 floats at 112 GFLOP/s: the choice, and with it the result, does not depend on the machine.
+constexpr Extent choice_lanes = 16;
+constexpr double choice_gflops = 112;
+
 }  // namespace
 
 const AxisTable& table(WinogradAxis axis) { return tables[int(axis)]; }
+std::span<const Variant> variants() { return all_variants; }
+
+bool takes(const Variant& v, const ConvProblem& p) {
+  return v.R == p.R && v.S == p.S && v.stride == p.stride_h && v.stride == p.stride_w &&
+         (v.stride == 1 || p.has_unit_dilation()) && p.dilation_h <= p.P() && p.dilation_w <= p.Q();
+}
+bool fits(const Variant& v, const ConvProblem& p) {
+  if (!takes(v, p)) return false;
+  const Tilings t(v, p);
+  return has_small_blocks(t, Domain(t, p.C_per_group(), choice_lanes), size_of(p.dtype));
+}
 
 Tiling::Tiling(WinogradAxis axis_, Extent kernel_, Extent stride_, Extent dilation_, Extent pad_, Extent image_,
                Extent result_)
@@ -110,26 +120,29 @@ Work work(const Variant& v, const ConvProblem& p, Extent lanes, std::size_t elem
   // A move takes 4.3 cycles, each good for two operations per lane.
   w.transforms = layers * tiles * moves * 4.3 * 2 * double(lanes);
   w.weights = double(p.groups * domain.all() * vectors_out * lanes) * double(element);
+  w.reads = double(Cut(t, domain, p.N, element).blocks());
   return w;
 }
 
 double Work::microseconds(double gflops) const {
-  // The weights stream in beside the products: at 70 GB/s from L3, 25 from memory.
+  // The weights stream in beside the products, once for each block: at 70 GB/s from L3, 25 from memory.
   const double gigabytes = weights > 24e6 ? 25 : 70;
-  return (transforms / gflops + std::max(products / (0.95 * gflops), weights / gigabytes)) * 1e-3;
+  return (transforms / gflops + std::max(products / (0.95 * gflops), reads * weights / gigabytes)) * 1e-3;
+}
+
+double microseconds(const Variant& v, const ConvProblem& p) {
+  return work(v, p, choice_lanes, size_of(p.dtype)).microseconds(choice_gflops);
 }
 
 namespace {
 
 const Variant* fastest_variant(const ConvProblem& p) {
-  // For a vector of 16 floats at 112 GFLOP/s: the choice, and with it the result, does not depend on the machine.
-  constexpr Extent lanes = 16;
-  constexpr double gflops = 112;
   const Variant* best = nullptr;
   double least = 0;
-  for (const Variant& v : variants) {
-    if (!fits(v, p) || v.error(p) > p.error_limit) continue;
-    const double time = work(v, p, lanes, size_of(p.dtype)).microseconds(gflops);
+  for (const Variant& v : all_variants) {
+    const bool named = p.variant == &v - all_variants;
+    if (!fits(v, p) || (p.variant < 0 ? v.error(p) > p.error_limit : !named)) continue;
+    const double time = microseconds(v, p);
     if (best && time >= least) continue;
     best = &v;
     least = time;
@@ -148,28 +161,6 @@ const Variant* find_variant(const ConvProblem& p) {
     problem = p;
   }
   return variant;
-}
-
-std::string why_not(const ConvProblem& p) {
-  const auto pair = [](Extent a, Extent b) { return std::to_string(a) + "x" + std::to_string(b); };
-  if (p.stride_h != p.stride_w || p.stride_h > 2) return "needs stride 1 or 2, got " + pair(p.stride_h, p.stride_w);
-  if (p.stride_h > 1 && !p.has_unit_dilation())
-    return "needs dilation 1 at stride 2, got " + pair(p.dilation_h, p.dilation_w);
-  if (p.dilation_h > p.P() || p.dilation_w > p.Q())
-    return "needs dilations of at most the output, " + pair(p.P(), p.Q()) + ", got " + pair(p.dilation_h, p.dilation_w);
-  std::string kernels;
-  double least = 0;
-  for (const Variant& v : variants) {
-    if (fits(v, p)) least = least > 0 ? std::min(least, v.error(p)) : v.error(p);
-    if (v.stride == p.stride_h && kernels.find(pair(v.R, v.S)) == std::string::npos)
-      kernels += (kernels.empty() ? "" : ", ") + pair(v.R, v.S);
-  }
-  if (least > 0) {
-    char text[96];
-    std::snprintf(text, sizeof text, "needs an error limit of %.1f epsilon, got %.1f", least, p.error_limit);
-    return text;
-  }
-  return "needs a kernel of " + kernels + " at stride " + std::to_string(p.stride_h) + ", got " + pair(p.R, p.S);
 }
 
 }  // namespace fastconv::filtering

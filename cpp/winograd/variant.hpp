@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cmath>
+#include <span>
 #include <string>
 
 #include "fastconv/problem.hpp"
@@ -18,6 +19,7 @@ namespace fastconv::filtering {
 struct AxisTable {
   int outputs, taps, tail;  // see cook_toom::Axis
   double weight[cook_toom::most_points][cook_toom::most_points];  // G[point][tap]
+  cook_toom::Ratio point[cook_toom::most_points];  // the finite ones
   int points() const { return outputs + taps - 1; }
 };
 const AxisTable& table(WinogradAxis axis);
@@ -33,15 +35,24 @@ struct Variant {
   double error(const ConvProblem& p) const { return std::hypot(constant, factor * std::sqrt(double(p.C_per_group()))); }
 };
 
-// Of those within the error limit the one that takes the least estimated time; null if there is none, and why.
+std::span<const Variant> variants();
+bool takes(const Variant& variant, const ConvProblem& problem);  // by its kernel, stride and dilation
+bool fits(const Variant& variant,
+          const ConvProblem& problem);  // and in the workspace's bound; whatever the error limit
+double microseconds(const Variant& variant, const ConvProblem& problem);  // what the choice is made by
+
+// Of those within the error limit the one that takes the least estimated time; null if there is none, and why. Of the
+// one that runs: its points and tiles, and why none of the others.
 const Variant* find_variant(const ConvProblem& problem);
 std::string why_not(const ConvProblem& problem);
+std::string details(const ConvProblem& problem);
 
 // What a variant does with a layer: multiplications of channels with weights; floating-point operations of these in
-// whole vectors, and what the transforms' time is worth in them; bytes of transformed weights.
+// whole vectors, and what the transforms' time is worth in them; bytes of transformed weights, and
+// how often they are read.
 struct Work {
   Extent multiply_adds;
-  double products, transforms, weights;
+  double products, transforms, weights, reads;
   double microseconds(double gflops) const;  // of one thread
 };
 Work work(const Variant& variant, const ConvProblem& problem, Extent lanes, std::size_t element);

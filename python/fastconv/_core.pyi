@@ -39,12 +39,18 @@ class Problem:
         groups: int = 1,
         layout: str = "NCHW",
         error_limit: float = 25.0,
+        variant: int = -1,
     ) -> None: ...
     @property
     def error_limit(self) -> float:
         """Rounding errors that a faster algorithm may be expected to make: rms over that of the output, in epsilons."""
     def with_error_limit(self, limit: float, /) -> Problem:
         """The same layer with another error limit; ValueError below 0."""
+    @property
+    def variant(self) -> int:
+        """The number of an algorithm's variant that is to run, whatever is expected of it; -1: it chooses."""
+    def with_variant(self, number: int, /) -> Problem:
+        """The same layer by one of :func:`variants`, for measurements."""
     @property
     def layout(self) -> str:
         """"NCHW" or "NHWC", of input and output; their shapes are in its order."""
@@ -159,6 +165,12 @@ def variant(algorithm: str, problem: Problem) -> str:
 
 def cost(algorithm: str, problem: Problem, prepared: bool = True) -> float:
     """Estimated microseconds of one thread with the present ISA; prepared=False adds packing the weights."""
+
+def variants(algorithm: str, problem: Problem) -> dict[str, int]:
+    """Names of the variants that could run a problem, whatever is expected of them, and their numbers."""
+
+def details(algorithm: str, problem: Problem) -> str | None:
+    """What the variant is made of and why not another, in words; None if there is no more to say than its name."""
 
 def expected_error(algorithm: str, problem: Problem) -> float | None:
     """Rms of the rounding errors over that of the output, in epsilons; None if it is that of a plain sum."""

@@ -157,11 +157,22 @@ class Limits(NamedTuple):
     accuracy: str
     most: float | None
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments for :func:`fastconv.conv2d` and :class:`fastconv.Conv2d`."""
+        return {"accuracy": self.accuracy, "max_error": self.most}
+
+    def problem(self, p: _core.Problem) -> _core.Problem:
+        """The problem with its error limit."""
+        limit = numerics.ACCURACIES[self.accuracy] if self.most is None else numerics.error_limit(p, self.most)
+        return p if limit == p.error_limit else p.with_error_limit(limit)
+
     def applied(self, layer: Layer) -> Layer:
         """The layer with its error limit."""
-        p = layer.problem
-        limit = numerics.ACCURACIES[self.accuracy] if self.most is None else numerics.error_limit(p, self.most)
-        return layer if limit == p.error_limit else Layer(p.with_error_limit(limit), layer.batched)
+        return Layer(self.problem(layer.problem), layer.batched)
+
+
+BALANCED = Limits("balanced", None)
 
 
 def as_accuracy(accuracy: object, max_error: object) -> Limits:

@@ -93,6 +93,8 @@ class AlgorithmReport:
         algorithm: Its name.
         reason: Why it cannot run: it rejects the problem, or needs more than the workspace limit; None if it can.
         variant: The inner choice it makes, "" if it has none.
+        details: What that choice is made of and why not another, in words: of Winograd's variants the interpolation
+            points, tiles and expected error, and what is wrong with the others. None if there is no more to say.
         cost_us: Estimated microseconds of one thread, with the present instruction set.
         workspace_bytes: Scratch memory of a call with the present number of threads, packed weights not included.
         packed_bytes: The weights in its own order.
@@ -110,6 +112,7 @@ class AlgorithmReport:
     packed_bytes: int | None = None
     multiply_adds: int | None = None
     expected_error: float | None = None
+    details: str | None = None
 
 
 @dataclass(frozen=True)
@@ -239,6 +242,7 @@ def _report(
         _core.packed_bytes(algorithm, p),
         _core.multiply_adds(algorithm, p),
         numerics.expected_error(algorithm, p),
+        _core.details(algorithm, p),
     )
 
 
@@ -294,6 +298,10 @@ def _as_text(e: Explanation) -> str:
             lines.append("  ".join([*left[:2], reason]).rstrip())
         else:
             lines.append("  ".join([*left, *right, reason]).rstrip())
+    for r in e.reports:
+        if r.details is not None:
+            first, *others = r.details.split("; ")
+            lines += ["", f"{r.algorithm}'s {first}", *(f"    {other}" for other in others)]
     lines += ["", f"chosen: {e.chosen or 'none'} - {e.why}"]
     return "\n".join(lines)
 

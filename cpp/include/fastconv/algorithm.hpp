@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "fastconv/problem.hpp"
 
@@ -40,11 +42,15 @@ struct Implementation {
   bool (*run)(const Execution<T>&);
 };
 
+using Variants = std::vector<std::pair<std::string, Extent>>;  // names, and numbers as in ConvProblem::variant
+
 struct Algorithm {
   const char* name;
   const char* summary;
   std::string (*rejects)(const ConvProblem&);  // why not, or nothing
   std::string (*variant)(const ConvProblem&, const Kernels&);  // the inner choice, if there is one; may be null
+  Variants (*variants)(const ConvProblem&) = nullptr;  // those that could run it, whatever is expected of them
+  std::string (*details)(const ConvProblem&) = nullptr;  // what that choice is, and why not another
   // Expected rms error as in ConvProblem::error_limit; null if it is that of a plain sum.
   double (*expected_error)(const ConvProblem&) = nullptr;
   // Multiplications done, those of transforms not counted; null if as many as the definition has.

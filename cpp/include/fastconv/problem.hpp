@@ -29,6 +29,9 @@ struct ConvProblem {
   // What algorithms that trade digits for time may do: rms of the rounding errors over that of the output, in epsilons,
   // as they expect it for normal data. 25 epsilons are 3e-6 in float32.
   double error_limit = 25;
+  // Of an algorithm that has variants, the number of the one that is to run, whatever is expected of it; -1: it
+  // chooses.
+  Extent variant = -1;
 
   Extent P() const { return (H + pad_top + pad_bottom - dilation_h * (R - 1) - 1) / stride_h + 1; }
   Extent Q() const { return (W + pad_left + pad_right - dilation_w * (S - 1) - 1) / stride_w + 1; }

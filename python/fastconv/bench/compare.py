@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import _core
-from fastconv.arguments import Array
+from fastconv.arguments import BALANCED, Array, Limits
 from fastconv.bench.baselines import BASELINES, Baseline, float64_result, max_error_over_rms
 from fastconv.bench.layers import NamedLayer
 from fastconv.bench.measure import Timing, measure
@@ -125,6 +125,7 @@ def study(
     *,
     algorithms: Sequence[str],
     effort: Effort,
+    limits: Limits = BALANCED,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> LayerStudy:
     """Compare the algorithms on one layer, with the present ISA and threads.
@@ -135,13 +136,14 @@ def study(
         w: Filters of its weight shape, the dtype of `x`.
         algorithms: Names from :func:`fastconv.algorithms`.
         effort: How much to measure.
+        limits: What errors algorithms may trade for speed.
         on_step: Told what is going on, now and then.
     Returns:
         One row per algorithm in the order given, then the plain call, then the baselines.
     """
-    problem = layer.problem(x.dtype)
+    problem = limits.problem(layer.problem(x.dtype))
     P, Q = problem.output_shape[2:]
-    auto = choose(problem, prepared=True)
+    auto = choose(problem, prepared=True, max_error=limits.most)
     refusals = {name: reason for name in algorithms if (reason := _core.rejects(name, problem)) is not None}
 
     results: dict[str, Array] = {}
@@ -149,9 +151,9 @@ def study(
     for name in algorithms:
         if name not in refusals:
             results[name] = np.empty(problem.output_shape, x.dtype)
-            callables[name] = _prepared_call(layer, x, w, name, results[name])
+            callables[name] = _prepared_call(layer, x, w, name, limits, results[name])
     results[CALL] = np.empty(problem.output_shape, x.dtype)
-    callables[CALL] = lambda: conv2d(x, w, **layer.options, out=results[CALL])
+    callables[CALL] = lambda: conv2d(x, w, **layer.options, **limits.options, out=results[CALL])
     obstacles: dict[str, str] = {}
     for name, baseline in BASELINES.items() if effort.baselines else ():
         on_step(f"{layer}: how long {name} takes")
@@ -190,8 +192,8 @@ def study(
                 is_fastest=name == fastest,
                 max_error_over_rms=errors[name],
                 **_time_fields(timings[name], problem.multiply_adds, probe.best),
-                **_stated(name, problem),
-                **_measured_memory(name, layer, problem.dtype, timings[name].median, effort),
+                **_stated(name, problem, limits),
+                **_measured_memory(name, layer, problem.dtype, limits, timings[name].median, effort),
             )
         )
     dense_weights = layer.K * P * Q * layer.C * layer.H * layer.W
@@ -211,8 +213,10 @@ def study(
     )
 
 
-def _prepared_call(layer: NamedLayer, x: Array, w: Array, algorithm: str, y: Array) -> Callable[[], object]:
-    op = Conv2d(w, **layer.options, algorithm=algorithm)
+def _prepared_call(
+    layer: NamedLayer, x: Array, w: Array, algorithm: str, limits: Limits, y: Array
+) -> Callable[[], object]:
+    op = Conv2d(w, **layer.options, algorithm=algorithm, **(limits.options if algorithm == "winograd" else {}))
     return lambda: op(x, out=y)
 
 
@@ -236,10 +240,10 @@ def _time_fields(timing: Timing, multiply_adds: int, peak: float) -> dict[str, A
     }
 
 
-def _stated(name: str, problem: _core.Problem) -> dict[str, Any]:
+def _stated(name: str, problem: _core.Problem, limits: Limits) -> dict[str, Any]:
     if name in BASELINES:
         return {}
-    algorithm = choose(problem, prepared=False).algorithm if name == CALL else name
+    algorithm = choose(problem, prepared=False, max_error=limits.most).algorithm if name == CALL else name
     variant = _core.variant(algorithm, problem)
     return {
         "variant": algorithm if name == CALL else variant,
@@ -249,13 +253,15 @@ def _stated(name: str, problem: _core.Problem) -> dict[str, Any]:
     }
 
 
-def _measured_memory(name: str, layer: NamedLayer, dtype: str, seconds: float, effort: Effort) -> dict[str, Any]:
+def _measured_memory(
+    name: str, layer: NamedLayer, dtype: str, limits: Limits, seconds: float, effort: Effort
+) -> dict[str, Any]:
     if not effort.memory:
         return {"peak_memory_note": "not asked for"}
     if seconds > effort.slowest:
         return {"peak_memory_note": f"not measured: one run takes {seconds:.1f} s"}
     try:
-        growth = peak_memory(name, layer, dtype)
+        growth = peak_memory(name, layer, dtype, limits)
     except (TimeoutError, RuntimeError) as error:
         return {"peak_memory_note": f"not measured: {error}"}
     return {
@@ -265,27 +271,30 @@ def _measured_memory(name: str, layer: NamedLayer, dtype: str, seconds: float, e
     }
 
 
-def peak_memory(name: str, layer: NamedLayer, dtype: str) -> Growth:
+def peak_memory(name: str, layer: NamedLayer, dtype: str, limits: Limits = BALANCED) -> Growth:
     """Measure, in a fresh process, what a row adds to inputs, weights and output.
 
     Args:
         name: An algorithm (stages: packing the weights, the call), `CALL` or a baseline (one stage: the call).
         layer: The layer.
         dtype: "float32" or "float64".
+        limits: What errors it may trade for speed.
     Returns:
         The growth; without the output, which the process holds beforehand, or which a baseline makes itself.
     """
-    growth = measure_growth(_work, name, layer, dtype, _core.get_isa(), _core.get_num_threads())
+    growth = measure_growth(_work, name, layer, dtype, limits, _core.get_isa(), _core.get_num_threads())
     if name not in BASELINES:
         return growth
     output = layer.problem(dtype).output_bytes
     return Growth(tuple(max(0, stage - output) for stage in growth.stages), max(0, growth.peak - output), growth.method)
 
 
-def _work(name: str, layer: NamedLayer, dtype: str, isa: str, threads: int) -> Iterator[None]:
+def _work(name: str, layer: NamedLayer, dtype: str, limits: Limits, isa: str, threads: int) -> Iterator[None]:
     yield from warmed_up(
-        partial(_stages, name, layer, dtype), partial(_stages, name, small_like(layer), dtype), dtype, isa, threads
-    )
+        partial(_stages, name, layer, dtype, limits),
+        partial(_stages, name, small_like(layer), dtype, limits),
+        dtype, isa, threads,
+    )  # fmt: skip
 
 
 def warmed_up(
@@ -304,7 +313,7 @@ def warmed_up(
         yield from stages()
 
 
-def _stages(name: str, layer: NamedLayer, dtype: str) -> Iterator[None]:
+def _stages(name: str, layer: NamedLayer, dtype: str, limits: Limits) -> Iterator[None]:
     x, w = np.ones(layer.input_shape, dtype), np.ones(layer.weight_shape, dtype)
     if name in BASELINES:
         yield
@@ -313,9 +322,9 @@ def _stages(name: str, layer: NamedLayer, dtype: str) -> Iterator[None]:
     y = np.ones(layer.problem(dtype).output_shape, dtype)
     yield
     if name == CALL:
-        conv2d(x, w, **layer.options, out=y)
+        conv2d(x, w, **layer.options, **limits.options, out=y)
     else:
-        plan = _core.Plan(layer.problem(dtype), name, w)
+        plan = _core.Plan(limits.problem(layer.problem(dtype)), name, w)
         yield
         plan(x, y)
 

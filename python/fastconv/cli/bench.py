@@ -55,6 +55,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--layers", type=_pattern, metavar="REGEX", help="layers whose name matches")
     parser.add_argument("--layout", choices=("NCHW", "NHWC"), default="NCHW", help="of what goes in and comes out")
     parser.add_argument("--bias", action="store_true", help="with a value per filter added")
+    opt.add_accuracy(parser)
     opt.add_machine(parser)
     parser.add_argument("--seconds", type=opt.seconds, default=0.15, metavar="S",
                         help="least time per engine and layer (default: %(default)s)")  # fmt: skip
@@ -108,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
         engines, missing = choose_engines(options)
         for engine in engines.values():
             engine.set_environment(threads)
-        names = "layout", "dtype", "bias", "seconds", "repeats"
+        names = "layout", "dtype", "bias", "accuracy", "max_error", "seconds", "repeats"
         origin = provenance() | {name: getattr(options, name) for name in names}
         begin = time.monotonic()
         outcomes: list[Outcome] = []
@@ -157,9 +158,10 @@ def _layers(options: argparse.Namespace) -> list[NamedLayer]:
 
 def choose_engines(options: argparse.Namespace) -> tuple[dict[str, Engine], dict[str, str]]:
     """Engines that take part by name, fastconv first; and from those that do not to the module they lack."""
-    own = [FastConv(name) for name in ("auto", *options.algorithms)]
+    limits = opt.limits(options)
+    own = [FastConv(name, limits=limits) for name in ("auto", *options.algorithms)]
     if options.plain_calls:
-        own += [FastConv(engine.algorithm, prepared=False) for engine in own]
+        own += [FastConv(engine.algorithm, prepared=False, limits=limits) for engine in own]
     engines: dict[str, Engine] = {engine.name: engine for engine in own}
     missing: dict[str, str] = {}
     if options.engines is not None:

@@ -61,6 +61,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--groups", type=opt.positive, help="(default: 1)")
     parser.add_argument("--batch", type=opt.positive, default=1, help="images (default: 1)")
     opt.add_geometry(parser, default_padding="same")
+    opt.add_accuracy(parser)
     opt.add_machine(parser)
     parser.add_argument("--seconds", type=opt.seconds, default=Effort.min_time, metavar="S",
                         help="least time per algorithm and layer (default: %(default)s)")  # fmt: skip
@@ -95,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     output.require("rich", "matplotlib", "PIL")
     if options.plot is not None and (obstacle := plot.obstacle(options.plot)) is not None:
         opt.usage_error(options, f"plot: {obstacle}")
-    families = _families(options)
+    families, limits = _families(options), opt.limits(options)
     path = options.image or image.default_photograph()
     try:
         photograph = image.load(path)
@@ -107,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"comparing {len(options.algorithms)} algorithms on {count} layers", file=sys.stderr, flush=True)
     with opt.machine(options):
         name = str(options.image or f"{path.name}, of matplotlib's sample data")
-        origin = provenance() | {"image": name, "image_pixels": list(photograph.size)}
+        origin = provenance() | {"image": name, "image_pixels": list(photograph.size)} | limits.options
         begin = time.monotonic()
         parts = []
         with progress(count, "layers") as (step, advance):
@@ -116,7 +117,9 @@ def run(options: argparse.Namespace) -> int:
                 for layer in layers:
                     x = image.as_input(photograph, layer.input_shape, options.dtype)
                     w = layer.random_weight(options.dtype)
-                    studies.append(study(layer, x, w, algorithms=options.algorithms, effort=effort, on_step=step))
+                    studies.append(
+                        study(layer, x, w, algorithms=options.algorithms, effort=effort, limits=limits, on_step=step)
+                    )
                     advance()
                 parts.append(report.Part(title, tuple(studies)))
         origin["seconds"] = round(time.monotonic() - begin, 1)

@@ -27,6 +27,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--layout", choices=LAYOUTS, default="NCHW")
     parser.add_argument("--prepared", action="store_true", help="weights packed beforehand, as in fastconv.Conv2d")
     parser.add_argument("--workspace-limit", type=opt.positive, metavar="BYTES", help="most scratch memory")
+    opt.add_accuracy(parser)
     opt.add_machine(parser)
     parser.add_argument("--json", action="store_true", help="write JSON to standard output")
     parser.set_defaults(run=run, parser=parser)
@@ -46,6 +47,7 @@ def run(options: argparse.Namespace) -> int:
                 layout=options.layout,
                 prepared=options.prepared,
                 workspace_limit=options.workspace_limit,
+                **opt.limits(options).options,
             )
         except (ValueError, TypeError) as error:
             opt.usage_error(options, error, opt.SHAPE_ALIASES)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import NoReturn
 
-from fastconv.arguments import DTYPES, Padding
+from fastconv import numerics
+from fastconv.arguments import DTYPES, Limits, Padding, as_accuracy
 from fastconv.isa import available_isas, use_isa
 from fastconv.threads import MAX_THREADS, num_threads
 
@@ -101,6 +102,30 @@ def add_machine(parser: argparse.ArgumentParser, with_dtype: bool = True) -> Non
     parser.add_argument("--isa", choices=available_isas(), help=isa_help)
     if with_dtype:
         parser.add_argument("--dtype", choices=DTYPES, default="float32")
+
+
+def positive_number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
+
+
+def add_accuracy(parser: argparse.ArgumentParser) -> None:
+    """Options that say which rounding errors algorithms may trade for speed."""
+    accuracy = parser.add_mutually_exclusive_group()
+    accuracy.add_argument("--accuracy", choices=numerics.ACCURACIES, default="balanced",
+                          help="what Winograd may do to the digits (default: %(default)s)")  # fmt: skip
+    accuracy.add_argument("--max-error", type=positive_number, metavar="E",
+                          help="instead: the largest error that may be expected, over the output's rms")  # fmt: skip
+
+
+def limits(options: argparse.Namespace) -> Limits:
+    """What `add_accuracy` read."""
+    return as_accuracy(options.accuracy, options.max_error)
 
 
 @contextmanager

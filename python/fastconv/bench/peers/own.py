@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from fastconv import _core
-from fastconv.arguments import Array
+from fastconv._core import Problem
+from fastconv.arguments import BALANCED, Array, Limits
 from fastconv.bench.layers import NamedLayer
 from fastconv.bench.peers.engine import Call, Engine, output_array
 from fastconv.conv import Conv2d, conv2d
@@ -25,15 +26,15 @@ class FastConv(Engine):
     Args:
         algorithm: "auto" or the name of one.
         prepared: Whether weights are packed beforehand.
+        limits: What errors it may trade for speed.
     """
 
     module = distribution = "fastconv"
     layouts = ("NCHW", "NHWC")
     dtypes = ("float32", "float64")
 
-    def __init__(self, algorithm: str = "auto", prepared: bool = True) -> None:
-        self.algorithm = algorithm
-        self.prepared = prepared
+    def __init__(self, algorithm: str = "auto", prepared: bool = True, limits: Limits = BALANCED) -> None:
+        self.algorithm, self.prepared, self.limits = algorithm, prepared, limits
         self.name = " ".join(
             [OWN, *([algorithm] if algorithm != "auto" else []), *([PLAIN_CALL] if not prepared else [])]
         )
@@ -45,12 +46,11 @@ class FastConv(Engine):
     def refuses(self, layer: NamedLayer, dtype: str, layout: str) -> str | None:
         if self.algorithm == "auto":
             return super().refuses(layer, dtype, layout)
-        return _core.rejects(self.algorithm, layer.problem(dtype))
+        return _core.rejects(self.algorithm, self.limits.problem(layer.problem(dtype)))
 
     def detail(self, layer: NamedLayer, dtype: str, layout: str) -> str:
         """The algorithm that runs, and the inner choice it makes: "direct channel lanes"."""
-        problem = layer.problem(dtype, layout)
-        name = self._chosen(problem)
+        name, problem = self._chosen(layer, dtype, layout)
         return f"{name} {_core.variant(name, problem)}".strip()
 
     def stated_memory(self, layer: NamedLayer, dtype: str, layout: str) -> int:
@@ -58,20 +58,22 @@ class FastConv(Engine):
 
         The copy is there to be packed for images of another size.
         """
-        problem = layer.problem(dtype, layout)
-        name = self._chosen(problem)
+        name, problem = self._chosen(layer, dtype, layout)
         copied = problem.weight_bytes if self.prepared else 0
         return _core.workspace_bytes(name, problem) + _core.packed_bytes(name, problem) + copied
 
-    def _chosen(self, problem: _core.Problem) -> str:
-        return choose(problem, prepared=self.prepared).algorithm if self.algorithm == "auto" else self.algorithm
+    def _chosen(self, layer: NamedLayer, dtype: str, layout: str) -> tuple[str, Problem]:
+        problem = self.limits.problem(layer.problem(dtype, layout))
+        if self.algorithm != "auto":
+            return self.algorithm, problem
+        choice = choose(problem, prepared=self.prepared, max_error=self.limits.most)
+        return choice.algorithm, problem
 
     def prepare(self, layer: NamedLayer, weight: Array, bias: Array | None, threads: int, layout: str) -> Call:
         set_num_threads(threads)
         y = output_array(layer, weight.dtype, layout)
+        options = {**layer.options, "algorithm": self.algorithm, "layout": layout, **self.limits.options}
         if not self.prepared:
-            return partial(
-                conv2d, weight=weight, bias=bias, **layer.options, algorithm=self.algorithm, layout=layout, out=y
-            )
-        op = Conv2d(weight, bias, **layer.options, algorithm=self.algorithm, layout=layout)
+            return partial(conv2d, weight=weight, bias=bias, **options, out=y)
+        op = Conv2d(weight, bias, **options)
         return lambda x: op(x, out=y)
