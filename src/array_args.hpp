@@ -5,6 +5,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <array>
 #include <new>
 #include <span>
@@ -58,6 +59,30 @@ struct PlainArray {
     for (int axis = 0; axis < nd; ++axis) count *= std::size_t(sizes[axis]);
     return count;
   }
+};
+
+// The shape of an array with up to three spatial axes.
+struct ArrayShape {
+  std::array<py::ssize_t, 5> sizes{};
+  int nd = 0;
+
+  // False, with an exception set, unless `tuple` is a tuple of two to five sizes.
+  bool read(PyObject* tuple) {
+    if (!PyTuple_Check(tuple) || PyTuple_GET_SIZE(tuple) < 2 || PyTuple_GET_SIZE(tuple) > 5) {
+      PyErr_SetString(PyExc_TypeError, "expected a tuple of 2 to 5 sizes");
+      return false;
+    }
+    nd = int(PyTuple_GET_SIZE(tuple));
+    for (int i = 0; i < nd; ++i) {
+      sizes[std::size_t(i)] = PyLong_AsSsize_t(PyTuple_GET_ITEM(tuple, i));
+      if (PyErr_Occurred()) return false;
+    }
+    return true;
+  }
+  bool is_of(const PlainArray& array) const {
+    return array.nd == nd && std::equal(array.sizes, array.sizes + nd, sizes.begin());
+  }
+  bool operator==(const ArrayShape&) const = default;
 };
 
 inline bool overlap(const PlainArray& a, const PlainArray& b) {

@@ -20,11 +20,11 @@ Activation activation_of(const py::object& spec) {
                         "', expected clip, leaky_relu, hardswish, sigmoid, silu or tanh");
 }
 
-py::array output_or_new(const ConvProblem& p, const py::object& out) {
-  if (out.is_none()) return py::array(numpy_dtype(p.dtype), output_shape(p));
+py::array output_or_new(DType dtype, const Shape4& shape, const py::object& out) {
+  if (out.is_none()) return py::array(numpy_dtype(dtype), shape);
   if (!py::isinstance<py::array>(out)) throw py::type_error("out: expected an array");
   auto array = py::reinterpret_borrow<py::array>(out);
-  require(array, "out", p.dtype, output_shape(p));
+  require(array, "out", dtype, shape);
   require_writable(array, "out");
   return array;
 }
@@ -68,7 +68,7 @@ Plan make_plan(const ConvProblem& problem, const std::string& name, const py::ar
 py::array call_plan(const Plan& plan, const py::array& x, const py::object& out) {
   const ConvProblem& p = plan.problem();
   require(x, "x", p.dtype, input_shape(p));
-  py::array y = output_or_new(p, out);
+  py::array y = output_or_new(p.dtype, output_shape(p), out);
   require_apart(y, x, "x");
   const void* from = x.data();
   void* to = y.mutable_data();
@@ -80,7 +80,7 @@ py::array call_once(const ConvProblem& p, const std::string& name, const py::obj
                     const py::array& weight, const py::object& bias, const py::object& out) {
   require(x, "x", p.dtype, input_shape(p));
   require_parameters(p, weight, bias);
-  py::array y = output_or_new(p, out);
+  py::array y = output_or_new(p.dtype, output_shape(p), out);
   require_apart(y, x, "x");
   require_apart(y, weight, "weight");
   require_apart(y, bias, "bias");
@@ -95,7 +95,8 @@ py::array call_once(const ConvProblem& p, const std::string& name, const py::obj
 }  // namespace
 
 void bind_plan(py::module_& module) {
-  py::class_<Plan>(module, "Plan", py::is_final())
+  py::class_<Operation, std::shared_ptr<Operation>>(module, "Operation");
+  py::class_<Plan, Operation, std::shared_ptr<Plan>>(module, "Plan", py::is_final())
       .def(py::init(&make_plan), py::arg("problem"), py::arg("algorithm"), py::arg("weight"),
            py::arg("bias") = py::none(), py::arg("activation") = py::none())
       .def("__call__", &call_plan, py::arg("x"), py::arg("out") = py::none())

@@ -11,7 +11,7 @@ namespace fastconv::python {
 const Algorithm& algorithm_named(const std::string& name);  // ValueError, listing the names, if there is none
 Activation activation_of(const py::object& spec);           // (kind, a, b) or None
 
-py::array output_or_new(const ConvProblem& problem, const py::object& out);
+py::array output_or_new(DType dtype, const Shape4& shape, const py::object& out);
 
 // Whether the memory of `array` and of `other`, an array or None, overlap. Both are contiguous.
 bool overlap(const py::array& array, py::handle other);

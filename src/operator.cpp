@@ -1,11 +1,11 @@
-// The call of an operator, `op(x, out=y)`, without running any Python code: Operator is what Conv2d inherits its call
-// from. It keeps plans by the shape of the input. An input like one seen before goes to its plan as it is; whatever
-// else comes (an array that is not plain, an `out` that cannot be written to, wrong shapes) goes to the Python method
+// The call of an operator, `op(x, out=y)`, without running any Python code: Operator is what Conv2d and its like
+// inherit their call from. It keeps plans by the shape of the input. An input like one seen before goes to its plan as
+// it is; whatever else comes (an array that is not plain, an `out` that cannot be written to, wrong shapes) goes to the
+// Python method
 // `_checked_call`, which copies, makes plans, or says what is wrong.
 //
 // A plain CPython type: pybind11's dispatch takes about 1 us of a call, this about 0.1.
 #include <algorithm>
-#include <array>
 #include <new>
 #include <vector>
 
@@ -16,33 +16,10 @@ namespace fastconv::python {
 
 namespace {
 
-struct Shape {
-  std::array<py::ssize_t, 4> sizes{};
-  int nd = 0;
-
-  // False, with an exception set, unless `tuple` is a tuple of three or four sizes.
-  bool read(PyObject* tuple) {
-    if (!PyTuple_Check(tuple) || PyTuple_GET_SIZE(tuple) < 3 || PyTuple_GET_SIZE(tuple) > 4) {
-      PyErr_SetString(PyExc_TypeError, "expected a tuple of 3 or 4 sizes");
-      return false;
-    }
-    nd = int(PyTuple_GET_SIZE(tuple));
-    for (int i = 0; i < nd; ++i) {
-      sizes[std::size_t(i)] = PyLong_AsSsize_t(PyTuple_GET_ITEM(tuple, i));
-      if (PyErr_Occurred()) return false;
-    }
-    return true;
-  }
-  bool is_of(const PlainArray& array) const {
-    return array.nd == nd && std::equal(array.sizes, array.sizes + nd, sizes.begin());
-  }
-  bool operator==(const Shape&) const = default;
-};
-
 struct Entry {
-  Shape input, output;
+  ArrayShape input, output;
   py::object owner;  // of the plan
-  const Plan* plan;
+  const Operation* plan;
 };
 
 struct Operator {
@@ -81,7 +58,7 @@ PyObject* call_directly(PyObject* self, PyObject* x, PyObject* out) {
   PlainArray from, to;
   if (!from.read(x)) return nullptr;
   const Entry* entry = find(self, [&](const Entry& e) { return e.input.is_of(from); });
-  if (!entry || entry->plan->problem().dtype != from.dtype) return nullptr;
+  if (!entry || entry->plan->dtype() != from.dtype) return nullptr;
 
   py::object y;
   if (out == Py_None) {
@@ -93,7 +70,7 @@ PyObject* call_directly(PyObject* self, PyObject* x, PyObject* out) {
     y = py::reinterpret_borrow<py::object>(out);
   }
   const py::object owner = entry->owner;  // without the GIL others may drop the entry
-  const Plan& plan = *entry->plan;
+  const Operation& plan = *entry->plan;
   run_released(plan.is_brief(), [&] { return plan.run(from.data, to.data); });
   return y.release().ptr();
 }
@@ -120,7 +97,7 @@ PyObject* keep(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   if (PyErr_Occurred()) return nullptr;
   return or_raise([&]() -> PyObject* {
     fresh.owner = py::reinterpret_borrow<py::object>(args[2]);
-    fresh.plan = &fresh.owner.cast<const Plan&>();
+    fresh.plan = &fresh.owner.cast<const Operation&>();
     auto*& entries = reinterpret_cast<Operator*>(self)->entries;
     if (!entries) entries = new std::vector<Entry>;
     std::erase_if(*entries, [&](const Entry& e) { return e.input == fresh.input; });
@@ -131,7 +108,7 @@ PyObject* keep(PyObject* self, PyObject* const* args, Py_ssize_t count) {
 }
 
 PyObject* kept(PyObject* self, PyObject* shape) {
-  Shape wanted;
+  ArrayShape wanted;
   if (!wanted.read(shape)) return nullptr;
   const Entry* entry = find(self, [&](const Entry& e) { return e.input == wanted; });
   return Py_NewRef(entry ? entry->owner.ptr() : Py_None);

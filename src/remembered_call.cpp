@@ -1,4 +1,5 @@
-// The hot path of conv2d: a call like one seen before is found by its arguments, without running any Python code.
+// The hot path of conv1d and conv2d: a call like one seen before is found by its arguments, without running any Python
+// code. The weights' axes tell the two apart.
 //
 // The Python layer checks a call's arguments, decides on an algorithm and hands both to `remember`. From then on
 // `conv2d` makes the same key from the same arguments and runs. Whatever makes no key (an array that is not plain, a
@@ -86,6 +87,7 @@ struct KeyHash {
 
 struct Remembered {
   ConvProblem problem;
+  ArrayShape output;  // as the user has it: without N, or with fewer axes than the problem
   const Algorithm* algorithm;
   Activation activation;
   bool brief;
@@ -130,46 +132,46 @@ struct Arrays {
   PlainArray x{}, w{}, b{}, y{};
 
   // False if `out` cannot be used at once: plain, writable, of the output's dtype and shape, apart from the inputs.
-  bool read_out(PyObject* out, const py::ssize_t* sizes) {
-    return y.read(out) && y.writable && y.dtype == x.dtype && y.nd == x.nd &&
-           std::equal(sizes, sizes + y.nd, y.sizes) && !overlap(y, x) && !overlap(y, w) && !(b.data && overlap(y, b));
+  bool read_out(PyObject* out, const ArrayShape& shape) {
+    return y.read(out) && y.writable && y.dtype == x.dtype && shape.is_of(y) && !overlap(y, x) && !overlap(y, w) &&
+           !(b.data && overlap(y, b));
   }
 };
 
-PyObject* conv2d(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
+PyObject* call(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
   if (nargs != count) {
-    PyErr_Format(PyExc_TypeError, "conv2d: got %zd arguments, expected %d", nargs, int(count));
+    PyErr_Format(PyExc_TypeError, "remembered_call: got %zd arguments, expected %d", nargs, int(count));
     return nullptr;
   }
   Key key;
   if (!make_key(args, key)) return Py_NewRef(Py_NotImplemented);
   const auto found = memory().find(key);
   if (found == memory().end()) return Py_NewRef(Py_NotImplemented);
-  const Remembered call = found->second;
-  const ConvProblem& p = call.problem;
+  const Remembered known = found->second;
+  const ConvProblem& p = known.problem;
   return or_raise([&]() -> PyObject* {
     Arrays arrays;
     arrays.x.read(args[input]);
     arrays.w.read(args[weight]);
     if (args[bias] != Py_None) arrays.b.read(args[bias]);
-    const Shape4 whole = output_shape(p);
-    const py::ssize_t* const shape = whole.data() + 4 - arrays.x.nd;
     py::object y;
     if (args[out] == Py_None) {
-      y = new_array(p.dtype, arrays.x.nd, shape);
+      y = new_array(p.dtype, known.output.nd, known.output.sizes.data());
       arrays.y.read(y.ptr());
     } else {
-      if (!arrays.read_out(args[out], shape)) return Py_NewRef(Py_NotImplemented);
+      if (!arrays.read_out(args[out], known.output)) return Py_NewRef(Py_NotImplemented);
       y = py::reinterpret_borrow<py::object>(args[out]);
     }
-    run_released(call.brief, [&] {
-      return run_once(p, *call.algorithm, call.activation, arrays.x.data, arrays.w.data, arrays.b.data, arrays.y.data);
+    run_released(known.brief, [&] {
+      return run_once(p, *known.algorithm, known.activation, arrays.x.data, arrays.w.data, arrays.b.data,
+                      arrays.y.data);
     });
     return y.release().ptr();
   });
 }
 
-void remember(const ConvProblem& problem, const std::string& chosen, const py::object& spec, const py::args& rest) {
+void remember(const ConvProblem& problem, const py::tuple& output_shape, const std::string& chosen,
+              const py::object& spec, const py::args& rest) {
   // The arguments of conv2d, in its order, without `out`.
   if (rest.size() != count - 1)
     throw py::type_error("remember: got " + std::to_string(rest.size()) + " arguments of the call, expected " +
@@ -180,19 +182,21 @@ void remember(const ConvProblem& problem, const std::string& chosen, const py::o
   for (int i = limit; i < count; ++i) args[i] = PyTuple_GET_ITEM(rest.ptr(), i - 1);
   Key key;
   if (!make_key(args, key)) return;
+  ArrayShape output;
+  if (!output.read(output_shape.ptr())) throw py::error_already_set();
   if (memory().size() >= most_remembered) memory().clear();
   const Algorithm& algorithm_ = algorithm_named(chosen);
   memory().insert_or_assign(
-      key, Remembered{problem, &algorithm_, activation_of(spec), is_brief(algorithm_, problem, false)});
+      key, Remembered{problem, output, &algorithm_, activation_of(spec), is_brief(algorithm_, problem, false)});
 }
 
-PyMethodDef conv2d_method = {"conv2d", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&conv2d)),
-                             METH_FASTCALL, "Run a call like one that was remembered, or return NotImplemented."};
+PyMethodDef method = {"remembered_call", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&call)),
+                      METH_FASTCALL, "Run a call like one that was remembered, or return NotImplemented."};
 
 }  // namespace
 
 void bind_remembered_call(py::module_& module) {
-  module.add_object("conv2d", py::reinterpret_steal<py::object>(PyCFunction_New(&conv2d_method, nullptr)));
+  module.add_object("remembered_call", py::reinterpret_steal<py::object>(PyCFunction_New(&method, nullptr)));
   module.def("remember", &remember);
   module.def("forget", [] { memory().clear(); });
   module.def("remembered", [] { return memory().size(); });

@@ -7,24 +7,24 @@ import numpy as np
 import pytest
 
 from fastconv import arguments as args
-from fastconv import arrays
+from fastconv import arrays, geometry
 
 
 @pytest.mark.parametrize(
     ("value", "pair"),
-    [(2, (2, 2)), (np.int64(3), (3, 3)), ((1, 2), (1, 2)), ([4, np.int8(5)], (4, 5))],
+    [(2, (2, 2)), (np.int64(3), (3, 3)), ((1, 2), (1, 2)), ([4, np.int8(5)], (4, 5)), ((2,), (2, 2))],
 )
-def test_as_pair_takes_ints_and_pairs(value, pair):
-    result = args.as_pair(value, "stride", 1)
+def test_as_steps_takes_ints_and_pairs(value, pair):
+    result = geometry.as_steps(value, "stride", 1)
     assert result == pair
     assert all(type(n) is int for n in result)
 
 
-@pytest.mark.parametrize("value", [True, (True, 1), 1.0, (1.0, 2), "3", None, (1,), (1, 2, 3), np.bool_(True), {1, 2}])
-def test_as_pair_refuses_other_types(value):
+@pytest.mark.parametrize("value", [True, (True, 1), 1.0, (1.0, 2), "3", None, (), (1, 2, 3), np.bool_(True), {1, 2}])
+def test_as_steps_refuses_other_types(value):
     message = f"stride: expected an int or a (height, width) pair of ints, got {value!r}"
     with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
-        args.as_pair(value, "stride", 1)
+        geometry.as_steps(value, "stride", 1)
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,9 @@ def test_as_pair_refuses_other_types(value):
         ((2**70, 1), f"stride[0]: expected at most 2147483647, got {2**70}"),
     ],
 )
-def test_as_pair_refuses_other_values(value, message):
+def test_as_steps_refuses_other_values(value, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        args.as_pair(value, "stride", 1)
+        geometry.as_steps(value, "stride", 1)
 
 
 @pytest.mark.parametrize(
@@ -47,26 +47,28 @@ def test_as_pair_refuses_other_values(value, message):
         (0, ((0, 0), (0, 0))),
         (np.int32(2), ((2, 2), (2, 2))),
         ((1, 2), ((1, 1), (2, 2))),
+        ((3,), ((3, 3), (3, 3))),
         (((1, 2), (3, 4)), ((1, 2), (3, 4))),
         ([[1, 0], [0, 4]], ((1, 0), (0, 4))),
         ("valid", ((0, 0), (0, 0))),
         ("same", "same"),
+        ("same_lower", "same_lower"),
     ],
 )
 def test_as_padding_takes_every_form(padding, pads):
-    assert args.as_padding(padding) == pads
+    assert geometry.as_padding(padding) == pads
 
 
 @pytest.mark.parametrize(
-    "padding", [1.5, None, True, (1,), (1, 2, 3), ((1, 2), 3), ((1, 2), (3,)), ((1, 2.0), (3, 4)), b"same"]
+    "padding", [1.5, None, True, (), (1, 2, 3), ((1, 2), 3), ((1, 2), (3,)), ((1, 2.0), (3, 4)), b"same"]
 )
 def test_as_padding_refuses_other_types(padding):
     message = (
         "padding: expected an int, a (height, width) pair of ints, ((top, bottom), (left, right)), "
-        f"'valid' or 'same', got {padding!r}"
+        f"'valid', 'same' or 'same_lower', got {padding!r}"
     )
     with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
-        args.as_padding(padding)
+        geometry.as_padding(padding)
 
 
 @pytest.mark.parametrize(
@@ -75,12 +77,12 @@ def test_as_padding_refuses_other_types(padding):
         (-1, "padding: expected at least 0, got -1"),
         ((0, -2), "padding[1]: expected at least 0, got -2"),
         (((0, 0), (-3, 0)), "padding[1][0]: expected at least 0, got -3"),
-        ("SAME", "padding: expected 'valid' or 'same' if it is a string, got 'SAME'"),
+        ("SAME", "padding: expected 'valid', 'same' or 'same_lower' if it is a string, got 'SAME'"),
     ],
 )
 def test_as_padding_refuses_other_values(padding, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        args.as_padding(padding)
+        geometry.as_padding(padding)
 
 
 @pytest.mark.parametrize("extent", [1, 2, 5, 7, 8, 13])
@@ -193,14 +195,21 @@ def test_layer_letters():
         ("NCHW", (3, 8, 6), (4, 6, 4)),
         ("NHWC", (5, 8, 6, 3), (5, 6, 4, 4)),
         ("NHWC", (8, 6, 3), (6, 4, 4)),
+        ("NCW", (5, 3, 8), (5, 4, 6)),
+        ("NWC", (8, 3), (6, 4)),
     ],
 )
 def test_layer_there_and_back(layout, input_shape, output_shape):
-    layer = args.as_layer(input_shape, (4, 3, 3, 3), layout=layout)
+    space = geometry.LINE if layout in geometry.LINE.layouts else geometry.PLANE
+    layer = args.as_layer(input_shape, (4, 3, 3, 3)[: 2 + space.rank], layout=layout, space=space)
     assert layer.output_shape == output_shape
     x = np.arange(math.prod(input_shape), dtype=np.float32).reshape(input_shape)
     assert layer.to_core(x).shape == layer.problem.input_shape
-    assert np.array_equal(layer.from_core(layer.to_core(x)), x)
+    assert np.shares_memory(layer.to_core(x), x)
+    y = np.arange(math.prod(output_shape), dtype=np.float32).reshape(output_shape)
+    assert layer.out_to_core(y).shape == layer.problem.output_shape
+    assert np.shares_memory(layer.from_core(layer.out_to_core(y)), y)
+    assert layer.from_core(layer.out_to_core(y)).shape == output_shape
 
 
 BAD_LAYERS = {

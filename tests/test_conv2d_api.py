@@ -14,7 +14,8 @@ import pytest
 
 import fastconv
 from fastconv import _core
-from fastconv.conv import PLANS_KEPT, Conv2d, conv2d
+from fastconv.conv import conv2d
+from fastconv.prepared import PLANS_KEPT, Conv2d
 
 rng = np.random.default_rng(0)
 
@@ -471,9 +472,9 @@ def test_the_core_remembers_ordinary_calls():
     conv2d(x, w, b, (2, 1), "same", activation="relu")
     assert _core.remembered() == 1
     args = x, w, b, (2, 1), "same", 1, 1, "auto", "NCHW", "relu", None, None, "balanced", None
-    assert _core.conv2d(*args) is not NotImplemented
+    assert _core.remembered_call(*args) is not NotImplemented
     conv2d(np.asfortranarray(x), w, b, (2, 1), "same", activation="relu")
-    assert np.array_equal(_core.conv2d(*args), conv2d(x, w, b, (2, 1), "same", activation="relu"))
+    assert np.array_equal(_core.remembered_call(*args), conv2d(x, w, b, (2, 1), "same", activation="relu"))
 
 
 def test_an_operator_owns_its_weights():

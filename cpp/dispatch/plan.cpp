@@ -123,6 +123,7 @@ bool Plan::run(const void* input, void* output) const {
 }
 
 bool Plan::is_brief() const { return state_->brief; }
+DType Plan::dtype() const { return state_->problem.dtype; }
 const ConvProblem& Plan::problem() const { return state_->problem; }
 const Algorithm& Plan::algorithm() const { return *state_->algorithm; }
 const char* Plan::isa() const { return state_->kernels->isa; }

@@ -1,5 +1,6 @@
 // Scratch memory of a call. Asking the system for it anew costs page faults (about 0.1 ms per MiB), so each thread
-// keeps what it last used, up to a bound; more than that is given back when the call ends.
+// keeps what it last used, up to a bound; more than that is given back when the call ends. Two are kept: a plan that is
+// made of plans needs one for itself.
 #pragma once
 
 #include "base/aligned_buffer.hpp"
@@ -9,22 +10,24 @@ namespace fastconv {
 class Workspace {
  public:
   explicit Workspace(std::size_t bytes) {
-    // A signal handler that runs between two tasks may itself call: the buffer of the call it interrupted is not free
+    // A signal handler that runs between two tasks may itself call: the buffers of the call it interrupted are not free
     // then.
-    if (bytes > most_kept || kept().taken) {
+    Kept* const kept = bytes > most_kept ? nullptr : find_free();
+    if (!kept) {
       own_ = AlignedBuffer(bytes);
       data_ = own_.data();
       return;
     }
-    if (bytes > kept().buffer.bytes()) {
-      kept().buffer = AlignedBuffer();  // first give back, then take
-      kept().buffer = AlignedBuffer(bytes);
+    if (bytes > kept->buffer.bytes()) {
+      kept->buffer = AlignedBuffer();  // first give back, then take
+      kept->buffer = AlignedBuffer(bytes);
     }
-    data_ = kept().buffer.data();
-    kept().taken = uses_kept_ = true;
+    data_ = kept->buffer.data();
+    kept->taken = true;
+    kept_ = kept;
   }
   ~Workspace() {
-    if (uses_kept_) kept().taken = false;
+    if (kept_) kept_->taken = false;
   }
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
@@ -37,14 +40,16 @@ class Workspace {
     AlignedBuffer buffer;
     bool taken = false;
   };
-  static Kept& kept() {
-    thread_local Kept kept;
-    return kept;
+  static Kept* find_free() {
+    thread_local Kept kept[2];
+    for (Kept& one : kept)
+      if (!one.taken) return &one;
+    return nullptr;
   }
 
   AlignedBuffer own_;
   std::byte* data_ = nullptr;
-  bool uses_kept_ = false;
+  Kept* kept_ = nullptr;
 };
 
 }  // namespace fastconv

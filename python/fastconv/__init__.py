@@ -8,7 +8,7 @@
 """
 
 from fastconv._core import Problem, build_info
-from fastconv.conv import Conv2d, conv2d
+from fastconv.conv import conv1d, conv2d
 from fastconv.dense import ConstraintError, DenseStructure, dense_matrix, dense_structure, kernel_from_dense
 from fastconv.introspection import (
     AlgorithmReport,
@@ -21,6 +21,7 @@ from fastconv.introspection import (
     summary,
 )
 from fastconv.isa import available_isas, use_isa, warn_of_environment
+from fastconv.prepared import Conv1d, Conv2d
 from fastconv.threads import get_num_threads, num_threads, set_num_threads
 
 __version__ = build_info()["version"]
@@ -30,6 +31,7 @@ warn_of_environment()
 __all__ = [
     "AlgorithmReport",
     "ConstraintError",
+    "Conv1d",
     "Conv2d",
     "DenseStructure",
     "Explanation",
@@ -37,6 +39,7 @@ __all__ = [
     "__version__",
     "algorithms",
     "available_isas",
+    "conv1d",
     "conv2d",
     "conv_output_shape",
     "dense_matrix",

@@ -110,8 +110,11 @@ class Problem:
     def __hash__(self) -> int: ...
     def __eq__(self, other: object) -> bool: ...
 
+class Operation:
+    """What an operator can keep and call: a plan, or what is made of plans."""
+
 @final
-class Plan:
+class Plan(Operation):
     """A problem, an algorithm, an ISA and packed weights: everything that is done once.
 
     activation: None or (kind, a, b), kind one of "clip" (a <= y <= b), "leaky_relu" (slope a),
@@ -141,6 +144,36 @@ class Plan:
     def workspace_bytes(self) -> int:
         """Scratch memory of one call with the present number of threads."""
 
+# Of an output along an axis: (first, step, count, skip), and along its rows and columns.
+_PhaseAxis = tuple[int, int, int, int]
+_Phase = tuple[_PhaseAxis, _PhaseAxis]
+
+@final
+class InterleavedPlan(Operation):
+    """Plans whose outputs lie interleaved: the phases of a transposed convolution.
+
+    Of a phase, output first + i * step is value skip + i of its plan. Of a plan's filters in each group, the first K /
+    groups belong to its first phase, and so on. extents are N, K, P, Q; dtype and layout are those of `like`. Outputs
+    of the phases `blank` become blank_values, one per filter. Every plan takes a divisor of N images.
+    Raises ValueError if a phase leaves its plan or the output.
+    """
+
+    def __init__(
+        self,
+        like: Problem,
+        extents: tuple[int, int, int, int],
+        plans: list[tuple[Plan, list[_Phase]]],
+        blank: list[_Phase],
+        blank_values: _Array | None,
+    ) -> None: ...
+    def __call__(self, x: _Array, out: _Array | None = None) -> _Array:
+        """x, out: as for Plan."""
+    @property
+    def plans(self) -> tuple[Plan, ...]: ...
+    @property
+    def workspace_bytes(self) -> int:
+        """Of outputs before they are interleaved; the plans have theirs beside it."""
+
 class Operator:
     """The call of an operator, and the plans it keeps by shapes of inputs.
 
@@ -148,9 +181,9 @@ class Operator:
     """
 
     def __call__(self, x: npt.ArrayLike, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]: ...
-    def _keep(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], plan: Plan, most: int, /) -> None:
+    def _keep(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], plan: Operation, most: int, /) -> None:
         """From now on, arrays of this shape go to the plan as they are. The `most` used last are kept."""
-    def _kept(self, input_shape: tuple[int, ...], /) -> Plan | None: ...
+    def _kept(self, input_shape: tuple[int, ...], /) -> Any: ...
     def _plans(self) -> int:
         """How many there are."""
 
@@ -185,7 +218,7 @@ def workspace_bytes(algorithm: str, problem: Problem) -> int:
     """Exact scratch bytes of one call with the present ISA and number of threads, packed weights not included."""
 
 # --- the remembered call ------------------------------------------------------------------------------------
-def conv2d(
+def remembered_call(
     input: object,
     weight: object,
     bias: object,
@@ -206,6 +239,7 @@ def conv2d(
 
 def remember(
     problem: Problem,
+    output_shape: tuple[int, ...],
     chosen: str,
     spec: _Activation | None,
     input: object,

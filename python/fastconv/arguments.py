@@ -7,21 +7,19 @@ a sound layer: a :class:`Layer` holds the core's description of it, and what is 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, NamedTuple, TypeAlias, TypeGuard
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from fastconv import _core, numerics
+from fastconv.geometry import LINE, PLANE, Geometry, Space, as_geometry, as_int, is_int
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
-Pair: TypeAlias = int | tuple[int, int]
-Padding: TypeAlias = int | str | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 Activation: TypeAlias = str | tuple[str, float] | tuple[str, float, float] | None
-Pads: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
 Shape: TypeAlias = tuple[int, ...]
 
-LAYOUTS = ("NCHW", "NHWC")
+LAYOUTS = PLANE.layouts
 DTYPES = ("float32", "float64")
 
 # Activations with no parameters, as the core's (kind, a, b).
@@ -36,81 +34,7 @@ _ACTIVATIONS = {
 }
 _ACTIVATIONS_HELP = f'None, one of {", ".join(map(repr, _ACTIVATIONS))}, ("clip", low, high) or ("leaky_relu", slope)'
 
-# With these limits no sum or product of a few of them leaves 64 bits; what tensors may hold is for the core to say.
-_LARGEST_STEP = 2**31 - 1
 _LARGEST_EXTENT = 2**40  # as in the core
-
-
-def _is_int(value: object) -> TypeGuard[int]:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def _is_pair(value: object) -> TypeGuard[tuple[Any, Any] | list[Any]]:
-    return isinstance(value, tuple | list) and len(value) == 2
-
-
-def as_int(value: object, name: str, least: int, most: int = _LARGEST_STEP) -> int:
-    """An int (NumPy's included, bool excluded) from `least` to `most`; TypeError or ValueError naming `name`."""
-    if not _is_int(value):
-        raise TypeError(f"{name}: expected an int, got {value!r}")
-    number = int(value)
-    if not least <= number <= most:
-        bound = f"at least {least}" if number < least else f"at most {most}"
-        raise ValueError(f"{name}: expected {bound}, got {number}")
-    return number
-
-
-def as_pair(value: object, name: str, least: int) -> tuple[int, int]:
-    """(height, width) from an int, which serves for both, or from a pair."""
-    if _is_int(value):
-        both = as_int(value, name, least)
-        return both, both
-    if not _is_pair(value) or not all(map(_is_int, value)):
-        raise TypeError(f"{name}: expected an int or a (height, width) pair of ints, got {value!r}")
-    return as_int(value[0], f"{name}[0]", least), as_int(value[1], f"{name}[1]", least)
-
-
-class Geometry(NamedTuple):
-    """How filters lie on an image: what can be checked before any shape is known."""
-
-    stride: tuple[int, int]
-    padding: Pads | Literal["same"]
-    dilation: tuple[int, int]
-    groups: int
-
-
-def as_geometry(stride: object, padding: object, dilation: object, groups: object) -> Geometry:
-    return Geometry(
-        as_pair(stride, "stride", 1),
-        as_padding(padding),
-        as_pair(dilation, "dilation", 1),
-        as_int(groups, "groups", 1),
-    )
-
-
-def as_padding(padding: object) -> Pads | Literal["same"]:
-    """((top, bottom), (left, right)), or "same", which needs a shape to become that."""
-    if isinstance(padding, str):
-        if padding == "same":
-            return "same"
-        if padding == "valid":
-            return (0, 0), (0, 0)
-        raise ValueError(f"padding: expected 'valid' or 'same' if it is a string, got {padding!r}")
-    if _is_pair(padding) and all(_is_pair(side) and all(map(_is_int, side)) for side in padding):
-        return as_pair(padding[0], "padding[0]", 0), as_pair(padding[1], "padding[1]", 0)
-    if not _is_int(padding) and not (_is_pair(padding) and all(map(_is_int, padding))):
-        raise TypeError(
-            "padding: expected an int, a (height, width) pair of ints, ((top, bottom), (left, right)), "
-            f"'valid' or 'same', got {padding!r}"
-        )
-    height, width = as_pair(padding, "padding", 0)
-    return (height, height), (width, width)
-
-
-def _same_pads(extent: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Pads for an output of ceil(extent / stride); an odd one goes to the end, as in PyTorch, TensorFlow and ONNX."""
-    total = max((-(-extent // stride) - 1) * stride + kernel - extent, 0)
-    return total // 2, total - total // 2
 
 
 def as_activation(activation: object) -> tuple[str, float, float] | None:
@@ -123,7 +47,7 @@ def as_activation(activation: object) -> tuple[str, float, float] | None:
         raise ValueError(f"activation: expected {_ACTIVATIONS_HELP}, got {activation!r}")
     if isinstance(activation, tuple | list) and activation and isinstance(activation[0], str):
         kind, *parameters = activation
-        numeric = all(isinstance(p, float | np.floating) or _is_int(p) for p in parameters)
+        numeric = all(isinstance(p, float | np.floating) or is_int(p) for p in parameters)
         if numeric and kind == "clip" and len(parameters) == 2:
             low, high = map(float, parameters)
             if not low <= high:  # NaN too
@@ -138,11 +62,12 @@ def as_activation(activation: object) -> tuple[str, float, float] | None:
     raise TypeError(f"activation: expected {_ACTIVATIONS_HELP}, got {activation!r}")
 
 
-def as_layout(layout: object) -> str:
+def as_layout(layout: object, space: Space = PLANE) -> str:
+    first, last = space.layouts
     if not isinstance(layout, str):
-        raise TypeError(f"layout: expected 'NCHW' or 'NHWC', got {layout!r}")
-    if layout not in LAYOUTS:
-        raise ValueError(f"layout: expected 'NCHW' or 'NHWC', got {layout!r}")
+        raise TypeError(f"layout: expected {first!r} or {last!r}, got {layout!r}")
+    if layout not in space.layouts:
+        raise ValueError(f"layout: expected {first!r} or {last!r}, got {layout!r}")
     return layout
 
 
@@ -169,7 +94,7 @@ class Limits(NamedTuple):
 
     def applied(self, layer: Layer) -> Layer:
         """The layer with its error limit."""
-        return Layer(self.problem(layer.problem), layer.batched)
+        return layer._replace(problem=self.problem(layer.problem))
 
 
 BALANCED = Limits("balanced", None)
@@ -207,7 +132,7 @@ def as_shape(shape: object, name: str, letters: str) -> Shape:
     """A tuple of ints, as many as one of the space-separated alternatives in `letters`: "CHW NCHW" takes 3 or 4."""
     forms = [f"({', '.join(form)})" for form in letters.split()]
     lengths = [len(form) for form in letters.split()]
-    if not isinstance(shape, tuple | list) or not all(map(_is_int, shape)):
+    if not isinstance(shape, tuple | list) or not all(map(is_int, shape)):
         raise TypeError(f"{name}: expected a tuple of ints {' or '.join(forms)}, got {shape!r}")
     if len(shape) not in lengths:
         raise ValueError(f"{name}: expected {' or '.join(forms)}, got {len(shape)} dimensions: {tuple(shape)}")
@@ -215,33 +140,42 @@ def as_shape(shape: object, name: str, letters: str) -> Shape:
 
 
 class Layer(NamedTuple):
-    """A sound problem, and whether the user's arrays have its axis N."""
+    """A sound problem, and how the user's arrays differ from the core's: in having no axis N, or no axis H."""
 
     problem: _core.Problem
     batched: bool
+    space: Space = PLANE
 
     @property
     def layout(self) -> str:
-        return self.problem.layout
+        return self.space.layouts[PLANE.layouts.index(self.problem.layout)]
 
     @property
     def output_shape(self) -> Shape:
         shape = self.problem.output_shape
+        if self.space is LINE:
+            height = self.problem.layout.index("H")
+            shape = (*shape[:height], *shape[height + 1 :])  # type: ignore[assignment]
         return shape if self.batched else shape[1:]
 
     def to_core(self, x: Array) -> Array:
-        """A view of the user's array with the axis N."""
-        return x if self.batched else x[np.newaxis]
+        """A view of the user's contiguous input as the core has it."""
+        return x.reshape(self.problem.input_shape)
+
+    def out_to_core(self, out: Array) -> Array:
+        """A view of the user's contiguous output as the core has it."""
+        return out.reshape(self.problem.output_shape)
 
     def from_core(self, y: Array) -> Array:
         """A view of the core's result as the user's."""
-        return y if self.batched else y[0]
+        return y.reshape(self.output_shape)
 
 
-def as_filters(weight_shape: object, groups: int, name: str = "weight") -> Shape:
+def as_filters(weight_shape: object, groups: int, name: str = "weight", space: Space = PLANE) -> Shape:
     """(K, C // groups, R, S), each at least 1, with K a multiple of `groups`."""
-    shape = as_shape(weight_shape, name, "KCRS")
-    empty = [letter for letter, extent in zip(("K", "C // groups", "R", "S"), shape, strict=True) if extent == 0]
+    taps = space.letters[1]
+    shape = as_shape(weight_shape, name, f"KC{taps}")
+    empty = [letter for letter, extent in zip(("K", "C // groups", *taps), shape, strict=True) if extent == 0]
     if empty:
         raise ValueError(f"{name}: expected {' and '.join(empty)} of at least 1, got shape {shape}")
     if shape[0] % groups:
@@ -249,6 +183,27 @@ def as_filters(weight_shape: object, groups: int, name: str = "weight") -> Shape
             f"groups: expected a divisor of the {shape[0]} filters of {name}, got {groups}; {name} has shape {shape}"
         )
     return shape
+
+
+class Images(NamedTuple):
+    """The parts of an input's shape."""
+
+    batched: bool
+    N: int
+    C: int
+    extents: tuple[int, ...]
+
+
+def as_images(shape: object, name: str, layout: str) -> Images:
+    """N images, or one without the axis N; channels and extents of at least 1."""
+    image = as_shape(shape, name, f"{layout} {layout[1:]}")
+    letters = layout[-len(image) :]
+    empty = [letter for letter, extent in zip(letters, image, strict=True) if extent == 0 and letter != "N"]
+    if empty:
+        raise ValueError(f"{name}: expected {' and '.join(empty)} of at least 1, got shape {image}")
+    sizes = dict(zip(letters, image, strict=True))
+    extents = tuple(size for letter, size in sizes.items() if letter not in "NC")
+    return Images("N" in sizes, sizes.get("N", 1), sizes["C"], extents)
 
 
 def fit(
@@ -261,36 +216,58 @@ def fit(
 ) -> Layer:
     """Lay checked filters on an image: the layer, or ValueError. `names` are what messages call the two tensors."""
     input_name, weight_name = names
-    (stride_h, stride_w), padding, (dilation_h, dilation_w), groups = geometry
+    space, groups = geometry.space, geometry.groups
     image = as_shape(input_shape, input_name, f"{layout} {layout[1:]}")
-    K, C_per_group, R, S = weight = as_filters(weight_shape, groups, weight_name)
-
-    batched = len(image) == 4
-    N = image[0] if batched else 1
-    C, H, W = image[-3:] if layout == "NCHW" else (image[-1], image[-3], image[-2])
-    empty = [letter for letter, extent in zip("CHW", (C, H, W), strict=True) if extent == 0]
-    if empty:
-        raise ValueError(f"{input_name}: expected {' and '.join(empty)} of at least 1, got shape {image}")
+    K, C_per_group, *taps = weight = as_filters(weight_shape, groups, weight_name, space)
+    batched, N, C, extents = as_images(image, input_name, layout)
     if C_per_group * groups != C:
         raise ValueError(
             f"{weight_name}: expected shape[1] * groups to be the {C} channels of {input_name}, got "
             f"{C_per_group} * {groups}; {weight_name} has shape {weight}, {input_name} {image}"
         )
-    kernel_h, kernel_w = dilation_h * (R - 1) + 1, dilation_w * (S - 1) + 1
-    if padding == "same":
-        padding = _same_pads(H, kernel_h, stride_h), _same_pads(W, kernel_w, stride_w)
-    (top, bottom), (left, right) = padding
-    padded_h, padded_w = H + top + bottom, W + left + right
-    if kernel_h > padded_h or kernel_w > padded_w:
+    kernel = tuple(taps)
+    pads = geometry.pads(extents, kernel)
+    fields = geometry.fields(kernel)
+    padded = tuple(extent + low + high for extent, (low, high) in zip(extents, pads, strict=True))
+    if any(field > size for field, size in zip(fields, padded, strict=True)):
         raise ValueError(
             f"{input_name}: expected a padded image of at least the effective kernel, "
-            f"{kernel_h} x {kernel_w} (dilation * (size - 1) + 1), got {padded_h} x {padded_w} "
-            f"({H} x {W} with padding {top} + {bottom} and {left} + {right})"
+            f"{_product(fields)} (dilation * (size - 1) + 1), got {_product(padded)} "
+            f"({_product(extents)} with padding {' and '.join(f'{low} + {high}' for low, high in pads)})"
         )
+    # An axis that the user's arrays do not have is one pixel high.
+    missing = PLANE.rank - space.rank
+    H, W = (1,) * missing + extents
+    R, S = (1,) * missing + kernel
+    stride_h, stride_w = (1,) * missing + geometry.stride
+    dilation_h, dilation_w = (1,) * missing + geometry.dilation
+    (top, bottom), (left, right) = ((0, 0),) * missing + pads
+    core_layout = PLANE.layouts[space.layouts.index(layout)]
     problem = _core.Problem(
-        dtype, N, C, H, W, K, R, S, stride_h, stride_w, top, bottom, left, right, dilation_h, dilation_w, groups, layout
+        dtype,
+        N,
+        C,
+        H,
+        W,
+        K,
+        R,
+        S,
+        stride_h,
+        stride_w,
+        top,
+        bottom,
+        left,
+        right,
+        dilation_h,
+        dilation_w,
+        groups,
+        core_layout,
     )
-    return Layer(problem, batched)
+    return Layer(problem, batched, space)
+
+
+def _product(sizes: tuple[int, ...]) -> str:
+    return " x ".join(map(str, sizes))
 
 
 def as_layer(
@@ -301,10 +278,12 @@ def as_layer(
     dilation: object = 1,
     groups: object = 1,
     *,
-    layout: object = "NCHW",
+    layout: object = None,
     dtype: object = "float32",
     names: tuple[str, str] = ("input_shape", "weight_shape"),
+    space: Space = PLANE,
 ) -> Layer:
     """A layer from a user's numbers, all of them checked."""
-    geometry = as_geometry(stride, padding, dilation, groups)
-    return fit(input_shape, weight_shape, geometry, as_layout(layout), as_dtype(dtype), names)
+    geometry = as_geometry(stride, padding, dilation, groups, space)
+    chosen = space.layouts[0] if layout is None else as_layout(layout, space)
+    return fit(input_shape, weight_shape, geometry, chosen, as_dtype(dtype), names)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastconv.arguments import DTYPES, Array, Shape
+from fastconv.arguments import DTYPES, Array, Layer, Shape
 
 
 def _is_viewable(value: object) -> bool:
@@ -77,3 +78,14 @@ def ready(array: Array) -> Array:
 
 def is_ready(array: npt.NDArray[Any]) -> bool:
     return type(array) is np.ndarray and array.flags.carray and array.dtype.isnative
+
+
+def run_on(layer: Layer, run: Callable[[Array, Array | None], Array], x: Array, out: Array | None) -> Array:
+    """Call run(x, y) on arrays as the core takes them, made from checked ones."""
+    direct = out is not None and is_ready(out)
+    y = layer.from_core(run(layer.to_core(ready(x)), layer.out_to_core(out) if out is not None and direct else None))
+    if out is None:
+        return y
+    if not direct:
+        out[...] = y
+    return out

@@ -1,40 +1,29 @@
-"""The two ways to convolve: :func:`conv2d` packs the weights at each call, :class:`Conv2d` keeps them packed.
+"""Convolutions whose weights are used once: :func:`conv1d` and :func:`conv2d` pack them at each call.
 
-Both try the shortest way first: the core remembers calls, an operator remembers plans. Only what neither of them knows
-comes to the checks and conversions below; a call that raises does so there, before any work.
+They try the shortest way first: the core remembers calls. Only what it does not know comes to the checks and
+conversions below; a call that raises does so there, before any work.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy.typing as npt
 
-from fastconv import _core, dispatch, introspection
+from fastconv import _core, dispatch
 from fastconv.arguments import (
     Activation,
-    Array,
-    Geometry,
-    Layer,
-    Padding,
-    Pair,
-    Shape,
     as_accuracy,
     as_activation,
-    as_filters,
-    as_geometry,
     as_layout,
     as_workspace_limit,
     fit,
 )
-from fastconv.arrays import as_array, as_bias, as_out, is_ready, ready
+from fastconv.arrays import as_array, as_bias, as_out, ready, run_on
 from fastconv.dispatch import as_algorithm
+from fastconv.geometry import LINE, PLANE, AnyPadding, Padding, Pair, Space, Steps, as_geometry
 
-# Input shapes an operator keeps a plan for; each plan holds packed weights of its own.
-PLANS_KEPT = 16
-
-_remembered_call = _core.conv2d
+_remembered_call = _core.remembered_call
 
 
 def conv2d(
@@ -67,7 +56,7 @@ def conv2d(
         stride: In pixels, at least 1: an int or a (height, width) pair.
         padding: Zeros around the image, in pixels: an int, a (height, width) pair, ``((top, bottom), (left, right))``,
             ``"valid"`` for none, or ``"same"`` for an output of ceil(H / stride_h) x ceil(W / stride_w), with an odd
-            pixel of padding at the bottom and right.
+            pixel of padding at the bottom and right; with ``"same_lower"`` it is at the top and left.
         dilation: Distance of neighbouring taps in pixels, at least 1: an int or a (height, width) pair.
         groups: Channels and filters are cut into this many groups, each convolved on its own.
         algorithm: A name from :func:`algorithms`, or ``"auto"`` for the one :mod:`fastconv.dispatch` chooses.
@@ -119,12 +108,114 @@ def conv2d(
     )
     if y is not NotImplemented:
         return y  # type: ignore[no-any-return]
+    return _first_call(
+        PLANE,
+        out,
+        input,
+        weight,
+        bias,
+        stride,
+        padding,
+        dilation,
+        groups,
+        algorithm,
+        layout,
+        activation,
+        workspace_limit,
+        accuracy,
+        max_error,
+    )
 
+
+def conv1d(
+    input: npt.ArrayLike,
+    weight: npt.ArrayLike,
+    bias: npt.ArrayLike | None = None,
+    stride: Steps = 1,
+    padding: AnyPadding = 0,
+    dilation: Steps = 1,
+    groups: int = 1,
+    *,
+    algorithm: str = "auto",
+    layout: str = "NCW",
+    activation: Activation = None,
+    out: npt.NDArray[Any] | None = None,
+    workspace_limit: int | None = None,
+    accuracy: str = "balanced",
+    max_error: float | None = None,
+) -> npt.NDArray[Any]:
+    """Convolve signals with K filters (cross-correlation: the filters are not flipped).
+
+    The positional arguments and their meaning are those of ``torch.nn.functional.conv1d``. A signal is an image one
+    pixel high, to the same kernels: nothing is copied to make it one. :class:`Conv1d` packs the weights once.
+
+    Args:
+        input: Signals, shape (N, C, W) or (C, W); with ``layout="NWC"`` (N, W, C) or (W, C). float32 or float64.
+        weight: Filters, shape (K, C // groups, S) in either layout, of the dtype of `input`.
+        bias: One value per filter, shape (K,), of the dtype of `input`; or None.
+        stride, dilation: In samples, at least 1: an int or a tuple of one.
+        padding: Zeros around the signal, in samples: an int, a tuple of one, ``((left, right),)``, ``"valid"``,
+            ``"same"`` or ``"same_lower"``.
+        groups, algorithm, activation, out, workspace_limit, accuracy, max_error: As in :func:`conv2d`.
+        layout: ``"NCW"`` or ``"NWC"``, of input and output.
+    Returns:
+        `out`, or a new array of shape (N, K, Q), or (N, Q, K) with ``layout="NWC"``, or without N if `input` has none.
+        Q = (W + left + right - dilation * (S - 1) - 1) // stride + 1.
+    Raises:
+        ValueError, TypeError, MemoryError, KeyboardInterrupt: As :func:`conv2d` does.
+    Source: letters as in the cuDNN paper, arXiv:1410.0759.
+
+    >>> conv1d(np.arange(5, dtype=np.float32).reshape(1, 5), np.ones((1, 1, 3), np.float32), padding="same")
+    array([[1., 3., 6., 9., 7.]], dtype=float32)
+    """
+    y = _remembered_call(
+        input,
+        weight,
+        bias,
+        stride,
+        padding,
+        dilation,
+        groups,
+        algorithm,
+        layout,
+        activation,
+        out,
+        workspace_limit,
+        accuracy,
+        max_error,
+    )
+    if y is not NotImplemented:
+        return y  # type: ignore[no-any-return]
+    return _first_call(
+        LINE,
+        out,
+        input,
+        weight,
+        bias,
+        stride,
+        padding,
+        dilation,
+        groups,
+        algorithm,
+        layout,
+        activation,
+        workspace_limit,
+        accuracy,
+        max_error,
+    )
+
+
+def _first_call(
+    space: Space, out: object, input: object, weight: object, bias: object, *options: Any
+) -> npt.NDArray[Any]:
+    """A call that the core does not remember; `options` are in the order of :func:`conv2d`, without `out`."""
+    stride, padding, dilation, groups, algorithm, layout, activation, workspace_limit, accuracy, max_error = options
     x = as_array(input, "input")
     w = as_array(weight, "weight", x.dtype.name, "input")
-    geometry = as_geometry(stride, padding, dilation, groups)
+    geometry = as_geometry(stride, padding, dilation, groups, space)
     limits = as_accuracy(accuracy, max_error)
-    layer = limits.applied(fit(x.shape, w.shape, geometry, as_layout(layout), x.dtype.name, ("input", "weight")))
+    names = ("input", "weight")
+    layer = limits.applied(fit(x.shape, w.shape, geometry, as_layout(layout, space), x.dtype.name, names))
     problem = layer.problem
     b = as_bias(bias, w)
     spec = as_activation(activation)
@@ -134,177 +225,7 @@ def conv2d(
         as_algorithm(algorithm), problem, prepared=False, workspace_limit=limit, max_error=limits.most
     ).algorithm
 
-    call = (input, weight, bias, stride, padding, dilation, groups, algorithm, layout, activation, workspace_limit)
-    _core.remember(problem, chosen, spec, *call, accuracy, max_error)
-    w_ready, b_ready = ready(w), None if b is None else ready(b)
-    return _run(layer, lambda x, y: _core.run_once(problem, chosen, spec, x, w_ready, b_ready, y), x, y)
-
-
-def _run(layer: Layer, run: Callable[[Array, Array | None], Array], x: Array, out: Array | None) -> Array:
-    """Call run(x, y) on arrays as the core takes them, made from checked ones."""
-    direct = out is not None and is_ready(out)
-    y = layer.from_core(run(ready(layer.to_core(x)), layer.to_core(out) if out is not None and direct else None))
-    if out is None:
-        return y
-    if not direct:
-        out[...] = y
-    return out
-
-
-class _Recipe(NamedTuple):
-    """What an operator is made of, checked as far as it can be without an input; plans follow from it."""
-
-    weight: Array
-    bias: Array | None
-    geometry: Geometry
-    algorithm: str
-    activation: Activation
-    layout: str
-    workspace_limit: int | None
-    accuracy: str
-    max_error: float | None
-
-    def layer(self, input_shape: object, name: str) -> Layer:
-        names = (name, "weight")
-        layer = fit(input_shape, self.weight.shape, self.geometry, self.layout, self.weight.dtype.name, names)
-        return as_accuracy(self.accuracy, self.max_error).applied(layer)
-
-    def plan(self, layer: Layer) -> _core.Plan:
-        chosen = dispatch.resolve(
-            self.algorithm,
-            layer.problem,
-            prepared=True,
-            workspace_limit=self.workspace_limit,
-            max_error=self.max_error,
-        ).algorithm
-        return _core.Plan(layer.problem, chosen, self.weight, self.bias, as_activation(self.activation))
-
-
-class Conv2d(_core.Operator):
-    """A convolution with weights of its own, packed once per shape of input: ``op(x)``, ``op(x, out=y)``.
-
-    Arguments are those of :func:`conv2d`, except that `workspace_limit` does not count packed weights, which belong to
-    the operator. The weights are copied: changing the array afterwards changes nothing.
-
-    A call takes `x`, of the weights' dtype, and returns `out` or a new array, shapes as in :func:`conv2d`; it raises
-    what :func:`conv2d` raises. An `x` that is not C-contiguous, aligned and of native byte order is copied.
-    `out` must have the result's exact shape and dtype and share no memory with `x`.
-
-    A plan is made when a shape is first seen, and kept for the 16 shapes used last; it runs the instruction set that
-    was in use when it was made. Operators can be called from many threads at once, and be pickled.
-
-    Args:
-        weight: Filters, shape (K, C // groups, R, S), float32 or float64.
-        bias: One value per filter, shape (K,), of the dtype of `weight`; or None.
-        stride, padding, dilation, groups, algorithm, activation, layout: As in :func:`conv2d`.
-        workspace_limit: Most workspace of a call, in bytes; None for no limit.
-        accuracy, max_error: As in :func:`conv2d`.
-    Raises:
-        ValueError: A number is out of range, shapes disagree, or a name is unknown.
-        TypeError: An argument of another type, or dtypes that are unsupported or differ.
-    Source: plans and executions apart, as in FFTW (Frigo and Johnson, Proceedings of the IEEE 93(2), 2005).
-
-    >>> op = Conv2d(np.ones((1, 1, 3, 3), np.float32), padding="same", activation=("clip", 0, 5))
-    >>> op(np.ones((1, 1, 2, 3), np.float32))
-    array([[[[4., 5., 4.],
-             [4., 5., 4.]]]], dtype=float32)
-    """
-
-    def __init__(
-        self,
-        weight: npt.ArrayLike,
-        bias: npt.ArrayLike | None = None,
-        stride: Pair = 1,
-        padding: Padding = 0,
-        dilation: Pair = 1,
-        groups: int = 1,
-        *,
-        algorithm: str = "auto",
-        activation: Activation = None,
-        layout: str = "NCHW",
-        workspace_limit: int | None = None,
-        accuracy: str = "balanced",
-        max_error: float | None = None,
-    ) -> None:
-        w = as_array(weight, "weight")
-        geometry = as_geometry(stride, padding, dilation, groups)
-        as_filters(w.shape, geometry.groups)
-        b = as_bias(bias, w)
-        as_activation(activation)
-        self._set(
-            _Recipe(
-                ready(w.copy()),
-                None if b is None else ready(b.copy()),
-                geometry,
-                as_algorithm(algorithm),
-                activation,
-                as_layout(layout),
-                as_workspace_limit(workspace_limit),
-                *as_accuracy(accuracy, max_error),
-            )
-        )
-
-    def _set(self, recipe: _Recipe) -> None:
-        self._recipe = recipe
-
-    def _prepare(self, input_shape: Shape) -> tuple[_core.Plan, Layer]:
-        layer = self._recipe.layer(input_shape, "x")
-        plan = self._kept(input_shape)
-        if plan is None:
-            plan = self._recipe.plan(layer)
-            self._keep(input_shape, layer.output_shape, plan, PLANS_KEPT)
-        return plan, layer
-
-    def _checked_call(self, x: object, out: object = None) -> Array:
-        """What a call does if no plan takes its arguments as they are."""
-        dtype = self._recipe.weight.dtype.name
-        images = as_array(x, "x", dtype, "weight")
-        plan, layer = self._prepare(images.shape)
-        return _run(layer, plan, images, as_out(out, layer.output_shape, dtype, x=images))
-
-    def explain(self, input_shape: Shape) -> introspection.Explanation:
-        """What would run for an input of this shape, and why: :func:`fastconv.explain` with this operator's arguments.
-
-        Args:
-            input_shape: (N, C, H, W) or (C, H, W), or in the operator's layout.
-        Returns:
-            An :class:`Explanation`, with ``prepared=True``; print it.
-        Raises:
-            ValueError, TypeError: As a call with an input of this shape would.
-        """
-        recipe = self._recipe
-        layer = recipe.layer(input_shape, "input_shape")
-        return introspection.explain_layer(
-            layer,
-            recipe.algorithm,
-            prepared=True,
-            workspace_limit=recipe.workspace_limit,
-            max_error=recipe.max_error,
-        )
-
-    def __getstate__(self) -> dict[str, _Recipe]:
-        return {"recipe": self._recipe}
-
-    def __setstate__(self, state: dict[str, _Recipe]) -> None:
-        self._set(state["recipe"])
-
-    def __repr__(self) -> str:
-        recipe = self._recipe
-        parts = [f"weight={recipe.weight.dtype.name}{list(recipe.weight.shape)}"]
-        if recipe.bias is not None:
-            parts.append(f"bias={recipe.bias.dtype.name}{list(recipe.bias.shape)}")
-        options = {**recipe.geometry._asdict(), **recipe._asdict()}
-        parts += [f"{name}={options[name]!r}" for name, default in _SHOWN.items() if options[name] != default]
-        return f"Conv2d({', '.join(parts)})"
-
-
-# What repr() shows unless it has this value.
-_SHOWN = {
-    **as_geometry(1, 0, 1, 1)._asdict(),
-    "algorithm": "auto",
-    "activation": None,
-    "layout": "NCHW",
-    "workspace_limit": None,
-    "accuracy": "balanced",
-    "max_error": None,
-}
+    _core.remember(problem, layer.output_shape, chosen, spec, input, weight, bias, *options)
+    w_ready = ready(w).reshape(problem.weight_shape)
+    b_ready = None if b is None else ready(b)
+    return run_on(layer, lambda x, y: _core.run_once(problem, chosen, spec, x, w_ready, b_ready, y), x, y)

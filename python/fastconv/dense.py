@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastconv._core import Problem
-from fastconv.arguments import Array, Padding, Pair, Shape, as_int, as_layer
+from fastconv.arguments import Array, Shape, as_layer
 from fastconv.arrays import as_array
+from fastconv.geometry import Padding, Pair, as_int
 
 
 class Place(NamedTuple):

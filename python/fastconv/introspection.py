@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from fastconv import _core, dispatch, numerics
 from fastconv._core import Problem
-from fastconv.arguments import Layer, Padding, Pair, Shape, as_accuracy, as_layer, as_workspace_limit
+from fastconv.arguments import Layer, Shape, as_accuracy, as_layer, as_workspace_limit
+from fastconv.geometry import Padding, Pair
 
 
 def algorithms() -> tuple[str, ...]:

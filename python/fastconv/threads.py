@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fastconv import _core
-from fastconv.arguments import as_int
+from fastconv.geometry import as_int
 
 MAX_THREADS = 256
 

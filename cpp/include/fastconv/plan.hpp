@@ -8,24 +8,26 @@
 
 #include "fastconv/algorithm.hpp"
 #include "fastconv/epilogue.hpp"
+#include "fastconv/operation.hpp"
 #include "fastconv/problem.hpp"
 
 namespace fastconv {
 
-class Plan {
+class Plan final : public Operation {
  public:
   // `weight` is KCRS; `bias` has K values or is null. Both are copied. Throws std::invalid_argument if the problem is
   // invalid or the algorithm rejects it, std::bad_alloc if the packed weights do not fit in memory.
   Plan(const ConvProblem& problem, const Algorithm& algorithm, const void* weight, const void* bias,
        const Activation& activation);
   Plan(Plan&&) noexcept;
-  ~Plan();
+  ~Plan() override;
 
   // `input` is NCHW and `output` NKPQ, or NHWC and NPQK; neither overlaps the other. False if interrupted: the output
   // is then incomplete.
-  bool run(const void* input, void* output) const;
+  bool run(const void* input, void* output) const override;
 
-  bool is_brief() const;
+  bool is_brief() const override;
+  DType dtype() const override;
 
   const ConvProblem& problem() const;
   const Algorithm& algorithm() const;

@@ -15,8 +15,8 @@ from fastconv.bench.compare import small_like, warmed_up
 from fastconv.bench.layers import NamedLayer
 from fastconv.bench.measure import Timing, measure
 from fastconv.bench.memory import measure_growth
-from fastconv.conv import Conv2d
 from fastconv.dispatch import choose
+from fastconv.prepared import Conv2d
 
 
 @dataclass(frozen=True)

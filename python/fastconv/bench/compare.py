@@ -17,10 +17,11 @@ from fastconv.bench.layers import NamedLayer
 from fastconv.bench.measure import Timing, measure
 from fastconv.bench.memory import Growth, measure_growth
 from fastconv.bench.peak import PeakProbe
-from fastconv.conv import Conv2d, conv2d
+from fastconv.conv import conv2d
 from fastconv.dispatch import choose
 from fastconv.isa import use_isa
 from fastconv.numerics import error_bound
+from fastconv.prepared import Conv2d
 from fastconv.threads import num_threads
 
 CALL = "conv2d()"

@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 from typing import NoReturn
 
 from fastconv import numerics
-from fastconv.arguments import DTYPES, Limits, Padding, as_accuracy
+from fastconv.arguments import DTYPES, Limits, as_accuracy
+from fastconv.geometry import Padding
 from fastconv.isa import available_isas, use_isa
 from fastconv.threads import MAX_THREADS, num_threads
 

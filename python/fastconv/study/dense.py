@@ -14,8 +14,8 @@ import numpy as np
 from fastconv import _core
 from fastconv.bench.layers import NamedLayer, square
 from fastconv.bench.measure import measure
-from fastconv.conv import Conv2d
 from fastconv.dense import dense_matrix, dense_structure
+from fastconv.prepared import Conv2d
 from fastconv.study import drawing, markup
 from fastconv.study.drawing import COLOURS, MARKERS, Style
 from fastconv.study.section import Job, Say, Scale, Section

@@ -13,8 +13,8 @@ from fastconv import _core
 from fastconv.bench.compare import CALL, Effort, study
 from fastconv.bench.layers import NamedLayer
 from fastconv.bench.measure import measure
-from fastconv.conv import Conv2d
 from fastconv.dispatch import choose
+from fastconv.prepared import Conv2d
 from fastconv.study import drawing, markup
 from fastconv.study.section import Job, Say, Scale, Section
 from fastconv.study.shown import Shown

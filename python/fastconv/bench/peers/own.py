@@ -9,8 +9,9 @@ from fastconv._core import Problem
 from fastconv.arguments import BALANCED, Array, Limits
 from fastconv.bench.layers import NamedLayer
 from fastconv.bench.peers.engine import Call, Engine, output_array
-from fastconv.conv import Conv2d, conv2d
+from fastconv.conv import conv2d
 from fastconv.dispatch import choose
+from fastconv.prepared import Conv2d
 from fastconv.threads import set_num_threads
 
 OWN = "fastconv"

@@ -1,0 +1,194 @@
+#include "fastconv/interleaved_plan.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "base/aligned_buffer.hpp"
+#include "base/parallel_for.hpp"
+#include "dispatch/workspace.hpp"
+#include "fastconv/threads.hpp"
+
+namespace fastconv {
+
+namespace {
+
+// Some columns of some rows of the output, and where they come from: a plan's output, or blank values.
+struct Source {
+  const ConvProblem* problem;  // null: blank
+  std::size_t at;  // bytes into workspace
+  Extent filter;  // which multiple of K / groups, within a group, its filters begin at
+  Extent skipped_rows;
+  PhaseAxis columns;
+};
+
+// Rows of the output and all that they are made of: whole rows are written at a time.
+struct Rows {
+  PhaseAxis rows;  // `skip` belongs to the sources
+  std::vector<Source> sources;
+};
+
+bool fits(const PhaseAxis& a, Extent from, Extent to) {
+  return a.first >= 0 && a.step >= 1 && a.count >= 0 && a.skip >= 0 && a.count <= to && a.skip <= from &&
+         a.skip + a.count <= from && (a.count == 0 || (a.first < to && a.count - 1 <= (to - 1 - a.first) / a.step));
+}
+
+// to[i * step] = from[i], a value being `width` of them: channels of NHWC.
+template <class T>
+void scatter(const T* __restrict from, T* __restrict to, Extent count, Extent step, Extent width, Extent from_ld,
+             Extent to_ld) {
+  if (width == 1 && from_ld == 1) {
+    for (Extent i = 0; i < count; ++i) to[i * step * to_ld] = from[i];
+    return;
+  }
+  for (Extent i = 0; i < count; ++i) std::copy_n(from + i * from_ld, width, to + i * step * to_ld);
+}
+
+template <class T>
+void fill(const T* values, T* to, Extent count, Extent step, Extent width, Extent to_ld) {
+  for (Extent i = 0; i < count; ++i) std::copy_n(values, width, to + i * step * to_ld);
+}
+
+template <class T>
+void interleave_row(const InterleavedShape& shape, Extent groups, const Rows& row, Extent i, Extent image, Extent k,
+                    Extent width, const std::byte* workspace, const T* blank, T* output) {
+  const bool nhwc = shape.layout == Layout::nhwc;
+  const Extent y = row.rows.first + i * row.rows.step, Kg = shape.K / groups;
+  const Extent to_ld = nhwc ? shape.K : 1;
+  T* const to_row = nhwc ? output + ((image * shape.P + y) * shape.Q) * shape.K + k
+                         : output + ((image * shape.K + k) * shape.P + y) * shape.Q;
+  for (const Source& source : row.sources) {
+    const PhaseAxis& columns = source.columns;
+    T* const to = to_row + columns.first * to_ld;
+    if (!source.problem) {
+      fill(blank + k, to, columns.count, columns.step, width, to_ld);
+      continue;
+    }
+    const ConvProblem& p = *source.problem;
+    const TensorSteps steps = p.output_steps();
+    const Extent filter = k / Kg * p.K_per_group() + source.filter * Kg + k % Kg;
+    const T* from = reinterpret_cast<const T*>(workspace + source.at) + image * steps.image + filter * steps.channel +
+                    (source.skipped_rows + i) * steps.row + columns.skip * steps.pixel;
+    scatter(from, to, columns.count, columns.step, width, steps.pixel, to_ld);
+  }
+}
+
+}  // namespace
+
+struct InterleavedPlan::State {
+  InterleavedShape shape;
+  std::vector<PhasedPlan> plans;
+  AlignedBuffer blank;
+  std::vector<Rows> rows;
+  std::vector<std::size_t> at;  // of each plan's output in workspace
+  std::size_t bytes = 0;
+  Extent images = 1, groups = 1;  // of each plan
+  bool direct = false, brief = false;
+
+  void add(const Phase& phase, Source source) {
+    if (phase.rows.count == 0 || phase.columns.count == 0) return;
+    const auto same = [&](const Rows& r) {
+      return r.rows.first == phase.rows.first && r.rows.step == phase.rows.step && r.rows.count == phase.rows.count;
+    };
+    auto found = std::find_if(rows.begin(), rows.end(), same);
+    if (found == rows.end()) found = rows.insert(rows.end(), Rows{phase.rows, {}});
+    source.skipped_rows = phase.rows.skip;
+    source.columns = phase.columns;
+    found->sources.push_back(source);
+  }
+
+  // In NCHW a task is a plane of the output; in NHWC a row, and a group's filters follow one another.
+  template <class T>
+  bool interleave(const std::byte* workspace, T* output) const {
+    const int threads = brief ? 1 : num_threads();
+    const T* const values = reinterpret_cast<const T*>(blank.data());
+    if (shape.layout == Layout::nchw)
+      return parallel_for(images * shape.K, threads, [&](Extent task, int) {
+        for (const Rows& row : rows)
+          for (Extent i = 0; i < row.rows.count; ++i)
+            interleave_row(shape, groups, row, i, task / shape.K, task % shape.K, 1, workspace, values, output);
+      });
+    const Extent Kg = shape.K / groups;
+    return parallel_for(images, threads, [&](Extent image, int) {
+      for (const Rows& row : rows)
+        for (Extent i = 0; i < row.rows.count; ++i)
+          for (Extent k = 0; k < shape.K; k += Kg)
+            interleave_row(shape, groups, row, i, image, k, Kg, workspace, values, output);
+    });
+  }
+};
+
+InterleavedPlan::InterleavedPlan(const InterleavedShape& shape, std::vector<PhasedPlan> plans, std::vector<Phase> blank,
+                                 const void* blank_values)
+    : state_(std::make_unique<State>()) {
+  State& s = *state_;
+  s.shape = shape;
+  s.plans = std::move(plans);
+  s.images = shape.N;
+  s.brief = true;
+  for (std::size_t i = 0; i < s.plans.size(); ++i) {
+    const ConvProblem& p = s.plans[i].plan->problem();
+    const Extent phases = Extent(s.plans[i].phases.size());
+    if (i == 0) s.images = p.N, s.groups = p.groups;
+    if (p.dtype != shape.dtype || p.layout != shape.layout || p.groups != s.groups || p.N != s.images ||
+        p.K != shape.K * phases)
+      throw std::invalid_argument("plans: expected the output's dtype, layout, images and filters in each of them");
+    s.brief = s.brief && s.plans[i].plan->is_brief();
+    s.at.push_back(s.bytes);
+    s.bytes += round_up(std::size_t(p.output_size()) * size_of(p.dtype), cache_line);
+    Extent filter = 0;
+    for (const Phase& phase : s.plans[i].phases) {
+      if (!fits(phase.rows, p.P(), shape.P) || !fits(phase.columns, p.Q(), shape.Q))
+        throw std::invalid_argument("phases: expected outputs of the plan and of the whole");
+      s.add(phase, Source{&p, s.at[i], filter++, 0, {}});
+    }
+  }
+  if (shape.N && (s.images < 1 || shape.N % s.images))
+    throw std::invalid_argument("plans: expected a divisor of the images");
+  for (const Phase& phase : blank) {
+    if (!fits(phase.rows, shape.P, shape.P) || !fits(phase.columns, shape.Q, shape.Q) || !blank_values)
+      throw std::invalid_argument("blank: expected outputs of the whole, and values");
+    s.add(phase, Source{nullptr, 0, 0, 0, {}});
+  }
+  if (blank_values) {
+    const std::size_t bytes = std::size_t(shape.K) * size_of(shape.dtype);
+    s.blank = AlignedBuffer(bytes);
+    std::copy_n(static_cast<const std::byte*>(blank_values), bytes, s.blank.data());
+  }
+  const PhaseAxis all_rows{0, 1, shape.P, 0}, all_columns{0, 1, shape.Q, 0};
+  if (s.plans.size() == 1 && s.plans[0].phases.size() == 1) {
+    const Phase& only = s.plans[0].phases[0];
+    const ConvProblem& p = s.plans[0].plan->problem();
+    s.direct = only.rows == all_rows && only.columns == all_columns && p.P() == shape.P && p.Q() == shape.Q;
+  }
+  if (s.direct) s.bytes = 0;
+}
+InterleavedPlan::InterleavedPlan(InterleavedPlan&&) noexcept = default;
+InterleavedPlan::~InterleavedPlan() = default;
+
+bool InterleavedPlan::run(const void* input, void* output) const {
+  const State& s = *state_;
+  if (s.shape.N == 0) return true;
+  const Workspace workspace(s.bytes);
+  const std::size_t item = size_of(s.shape.dtype);
+  const Extent outputs = s.images * s.shape.K * s.shape.P * s.shape.Q;
+  const Extent inputs = s.plans.empty() ? 0 : s.plans[0].plan->problem().input_size();
+  for (Extent run = 0; run < s.shape.N / s.images; ++run) {
+    const auto* from = static_cast<const std::byte*>(input) + std::size_t(run * inputs) * item;
+    auto* to = static_cast<std::byte*>(output) + std::size_t(run * outputs) * item;
+    for (std::size_t i = 0; i < s.plans.size(); ++i)
+      if (!s.plans[i].plan->run(from, s.direct ? to : workspace.data() + s.at[i])) return false;
+    if (s.direct) continue;
+    const bool finished = with_type(
+        s.shape.dtype, [&](auto t) { return s.interleave(workspace.data(), reinterpret_cast<decltype(t)*>(to)); });
+    if (!finished) return false;
+  }
+  return true;
+}
+
+bool InterleavedPlan::is_brief() const { return state_->brief; }
+DType InterleavedPlan::dtype() const { return state_->shape.dtype; }
+const InterleavedShape& InterleavedPlan::shape() const { return state_->shape; }
+const std::vector<PhasedPlan>& InterleavedPlan::plans() const { return state_->plans; }
+std::size_t InterleavedPlan::workspace_bytes() const { return state_->bytes; }
+
+}  // namespace fastconv

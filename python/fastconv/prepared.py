@@ -1,0 +1,221 @@
+"""Convolutions with weights of their own: :class:`Conv1d` and :class:`Conv2d` pack them once per shape of input.
+
+A call goes the shortest way first: an operator remembers its plans, and the core calls them. Only a shape that is new,
+or an array that is not plain, comes to the checks and conversions below.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+import numpy.typing as npt
+
+from fastconv import _core, dispatch, introspection
+from fastconv.arguments import (
+    Activation,
+    Array,
+    Layer,
+    Shape,
+    as_accuracy,
+    as_activation,
+    as_filters,
+    as_layout,
+    as_workspace_limit,
+    fit,
+)
+from fastconv.arrays import as_array, as_bias, as_out, ready, run_on
+from fastconv.dispatch import as_algorithm
+from fastconv.geometry import LINE, PLANE, AnyPadding, Geometry, Space, Steps, as_geometry
+
+# Input shapes an operator keeps a plan for; each plan holds packed weights of its own.
+PLANS_KEPT = 16
+
+
+class _Recipe(NamedTuple):
+    """What an operator is made of, checked as far as it can be without an input; plans follow from it."""
+
+    weight: Array
+    bias: Array | None
+    geometry: Geometry
+    algorithm: str
+    activation: Activation
+    layout: str
+    workspace_limit: int | None
+    accuracy: str
+    max_error: float | None
+
+    def layer(self, input_shape: object, name: str) -> Layer:
+        names = (name, "weight")
+        layer = fit(input_shape, self.weight.shape, self.geometry, self.layout, self.weight.dtype.name, names)
+        return as_accuracy(self.accuracy, self.max_error).applied(layer)
+
+    def plan(self, layer: Layer) -> _core.Plan:
+        chosen = dispatch.resolve(
+            self.algorithm,
+            layer.problem,
+            prepared=True,
+            workspace_limit=self.workspace_limit,
+            max_error=self.max_error,
+        ).algorithm
+        weight = self.weight.reshape(layer.problem.weight_shape)
+        return _core.Plan(layer.problem, chosen, weight, self.bias, as_activation(self.activation))
+
+
+class _Convolution(_core.Operator):
+    """What operators for any number of axes have in common."""
+
+    _space: ClassVar[Space]
+
+    def __init__(
+        self,
+        weight: npt.ArrayLike,
+        bias: npt.ArrayLike | None = None,
+        stride: Steps = 1,
+        padding: AnyPadding = 0,
+        dilation: Steps = 1,
+        groups: int = 1,
+        *,
+        algorithm: str = "auto",
+        activation: Activation = None,
+        layout: str | None = None,
+        workspace_limit: int | None = None,
+        accuracy: str = "balanced",
+        max_error: float | None = None,
+    ) -> None:
+        w = as_array(weight, "weight")
+        geometry = as_geometry(stride, padding, dilation, groups, self._space)
+        as_filters(w.shape, geometry.groups, space=self._space)
+        b = as_bias(bias, w)
+        as_activation(activation)
+        self._set(
+            _Recipe(
+                ready(w.copy()),
+                None if b is None else ready(b.copy()),
+                geometry,
+                as_algorithm(algorithm),
+                activation,
+                self._space.layouts[0] if layout is None else as_layout(layout, self._space),
+                as_workspace_limit(workspace_limit),
+                *as_accuracy(accuracy, max_error),
+            )
+        )
+
+    def _set(self, recipe: _Recipe) -> None:
+        self._recipe = recipe
+
+    def _prepare(self, input_shape: Shape) -> tuple[_core.Plan, Layer]:
+        layer = self._recipe.layer(input_shape, "x")
+        plan = self._kept(input_shape)
+        if plan is None:
+            plan = self._recipe.plan(layer)
+            self._keep(input_shape, layer.output_shape, plan, PLANS_KEPT)
+        return plan, layer
+
+    def _checked_call(self, x: object, out: object = None) -> Array:
+        """What a call does if no plan takes its arguments as they are."""
+        dtype = self._recipe.weight.dtype.name
+        images = as_array(x, "x", dtype, "weight")
+        plan, layer = self._prepare(images.shape)
+        return run_on(layer, plan, images, as_out(out, layer.output_shape, dtype, x=images))
+
+    def explain(self, input_shape: Shape) -> introspection.Explanation:
+        """What would run for an input of this shape, and why: :func:`fastconv.explain` with this operator's arguments.
+
+        Args:
+            input_shape: With N or without, in the operator's layout.
+        Returns:
+            An :class:`Explanation`, with ``prepared=True``; print it.
+        Raises:
+            ValueError, TypeError: As a call with an input of this shape would.
+        """
+        recipe = self._recipe
+        layer = recipe.layer(input_shape, "input_shape")
+        return introspection.explain_layer(
+            layer,
+            recipe.algorithm,
+            prepared=True,
+            workspace_limit=recipe.workspace_limit,
+            max_error=recipe.max_error,
+        )
+
+    def __getstate__(self) -> dict[str, _Recipe]:
+        return {"recipe": self._recipe}
+
+    def __setstate__(self, state: dict[str, _Recipe]) -> None:
+        self._set(state["recipe"])
+
+    def __repr__(self) -> str:
+        recipe = self._recipe
+        parts = [f"weight={recipe.weight.dtype.name}{list(recipe.weight.shape)}"]
+        if recipe.bias is not None:
+            parts.append(f"bias={recipe.bias.dtype.name}{list(recipe.bias.shape)}")
+        options = {**recipe.geometry._asdict(), **recipe._asdict()}
+        defaults = {**as_geometry(1, 0, 1, 1, self._space)._asdict(), **_SHOWN, "layout": self._space.layouts[0]}
+        parts += [f"{name}={options[name]!r}" for name, default in defaults.items() if options[name] != default]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+class Conv1d(_Convolution):
+    """A convolution of signals with weights of its own, packed once per shape of input: ``op(x)``, ``op(x, out=y)``.
+
+    As :class:`Conv2d` in everything but the shapes, which are those of :func:`conv1d`.
+
+    Args:
+        weight: Filters, shape (K, C // groups, S), float32 or float64.
+        bias: One value per filter, shape (K,), of the dtype of `weight`; or None.
+        stride, padding, dilation, groups, layout: As in :func:`conv1d`.
+        algorithm, activation, workspace_limit, accuracy, max_error: As in :class:`Conv2d`.
+    Raises:
+        ValueError, TypeError: As :class:`Conv2d` does.
+    Source: plans and executions apart, as in FFTW (Frigo and Johnson, Proceedings of the IEEE 93(2), 2005).
+
+    >>> op = Conv1d(np.ones((1, 1, 3), np.float32), stride=2)
+    >>> op(np.arange(7, dtype=np.float32).reshape(1, 7))
+    array([[ 3.,  9., 15.]], dtype=float32)
+    """
+
+    _space = LINE
+
+
+class Conv2d(_Convolution):
+    """A convolution with weights of its own, packed once per shape of input: ``op(x)``, ``op(x, out=y)``.
+
+    Arguments are those of :func:`conv2d`, except that `workspace_limit` does not count packed weights, which belong to
+    the operator. The weights are copied: changing the array afterwards changes nothing.
+
+    A call takes `x`, of the weights' dtype, and returns `out` or a new array, shapes as in :func:`conv2d`; it raises
+    what :func:`conv2d` raises. An `x` that is not C-contiguous, aligned and of native byte order is copied.
+    `out` must have the result's exact shape and dtype and share no memory with `x`.
+
+    A plan is made when a shape is first seen, and kept for the 16 shapes used last; it runs the instruction set that
+    was in use when it was made. Operators can be called from many threads at once, and be pickled.
+
+    Args:
+        weight: Filters, shape (K, C // groups, R, S), float32 or float64.
+        bias: One value per filter, shape (K,), of the dtype of `weight`; or None.
+        stride, padding, dilation, groups, algorithm, activation, layout: As in :func:`conv2d`.
+        workspace_limit: Most workspace of a call, in bytes; None for no limit.
+        accuracy, max_error: As in :func:`conv2d`.
+    Raises:
+        ValueError: A number is out of range, shapes disagree, or a name is unknown.
+        TypeError: An argument of another type, or dtypes that are unsupported or differ.
+    Source: plans and executions apart, as in FFTW (Frigo and Johnson, Proceedings of the IEEE 93(2), 2005).
+
+    >>> op = Conv2d(np.ones((1, 1, 3, 3), np.float32), padding="same", activation=("clip", 0, 5))
+    >>> op(np.ones((1, 1, 2, 3), np.float32))
+    array([[[[4., 5., 4.],
+             [4., 5., 4.]]]], dtype=float32)
+    """
+
+    _space = PLANE
+
+
+# What repr() shows unless it has this value (layout: the first of the space's), beside the geometry.
+_SHOWN = {
+    "algorithm": "auto",
+    "activation": None,
+    "layout": None,
+    "workspace_limit": None,
+    "accuracy": "balanced",
+    "max_error": None,
+}
