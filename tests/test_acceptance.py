@@ -78,6 +78,7 @@ BESIDE = {
     "depthwise 5x5 @14": "depthwise winograd dense",
     "depthwise 7x7 @33x70": "depthwise winograd dense",
     "depthwise 4x1": "depthwise dense",
+    "depthwise, one pixel in padding, 1x2": "depthwise dense",
     "depthwise 15x13": "depthwise dense",
     "depthwise 9x9, dilation 2x3": "depthwise dense",
     "depthwise 23x25 over the image": "depthwise dense",

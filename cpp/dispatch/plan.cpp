@@ -51,9 +51,9 @@ bool run_as_seen(const Algorithm& algorithm, const ConvProblem& problem, const R
 bool run(const Algorithm& algorithm, const ConvProblem& p, const Resources& resources, const Activation& activation,
          const void* input, const std::byte* packed, const void* bias, void* output, std::byte* workspace) {
   if (p.N == 0) return true;
-  if (!is_transposed(algorithm, p))
-    return run_as_seen(algorithm, p, resources, activation, input, packed, bias, output, workspace);
   const ConvProblem seen = as_seen(algorithm, p);
+  if (!is_transposed(algorithm, p))
+    return run_as_seen(algorithm, seen, resources, activation, input, packed, bias, output, workspace);
   const Kernels& kernels = *resources.kernels;
   const Extent threads = resources.threads, pixels = p.P() * p.Q();
   std::byte* const x = workspace;

@@ -70,6 +70,7 @@ EDGES = (
     NamedLayer("depthwise 5x5 @14", 3, 14, 14, 3, 5, 5, padding=((2, 2), (2, 2)), groups=3),
     NamedLayer("depthwise 7x7 @33x70", 2, 33, 70, 2, 7, 7, padding=((3, 3), (3, 3)), groups=2),
     NamedLayer("depthwise 4x1", 3, 19, 33, 3, 4, 1, padding=((2, 1), (0, 0)), groups=3),
+    NamedLayer("depthwise, one pixel in padding, 1x2", 3, 1, 1, 3, 1, 2, padding=((0, 0), (1, 0)), groups=3),
     NamedLayer("depthwise 15x13", 2, 31, 37, 2, 15, 13, padding=((7, 7), (6, 6)), groups=2),
     NamedLayer("depthwise 9x9, dilation 2x3", 2, 25, 19, 2, 9, 9, padding=((8, 8), (9, 9)), dilation=(2, 3), groups=2),
     NamedLayer("depthwise 23x25 over the image", 3, 7, 9, 3, 23, 25, padding=((11, 11), (12, 12)), groups=3),
