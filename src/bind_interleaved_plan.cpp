@@ -47,6 +47,24 @@ py::array call(const InterleavedPlan& plan, const py::array& x, const py::object
   return y;
 }
 
+using TapLists = std::vector<std::vector<Extent>>;
+
+py::array filters(const py::array& weight, Extent groups, const TapLists& rows, const TapLists& columns) {
+  DType dtype{};
+  if (!dtype_of_array(weight, dtype) || weight.ndim() != 4 || !is_plain(weight))
+    throw py::value_error("weight: expected a contiguous array of four axes");
+  const Extent C = weight.shape(0), Kg = weight.shape(1), R = weight.shape(2), S = weight.shape(3);
+  if (groups < 1 || C % groups || rows.empty() || columns.empty())
+    throw py::value_error("groups, taps: expected a divisor of the channels, and phases");
+  const Extent K = Extent(rows.size() * columns.size()) * groups * Kg;
+  py::array out(numpy_dtype(dtype), Shape4{K, C / groups, Extent(rows[0].size()), Extent(columns[0].size())});
+  const void* from = weight.data();
+  void* to = out.mutable_data();
+  const bool brief = C * Kg * R * S < 8 * 1024;
+  run_released(brief, [&] { return phase_filters(dtype, from, groups, C, Kg, R, S, rows, columns, to); });
+  return out;
+}
+
 }  // namespace
 
 void bind_interleaved_plan(py::module_& module) {
@@ -62,6 +80,7 @@ void bind_interleaved_plan(py::module_& module) {
                                return py::tuple(plans);
                              })
       .def_property_readonly("workspace_bytes", &InterleavedPlan::workspace_bytes);
+  module.def("phase_filters", &filters);
 }
 
 }  // namespace fastconv::python

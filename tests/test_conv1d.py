@@ -1,4 +1,4 @@
-"""conv1d and Conv1d: what is right, in every form of every argument; and that nothing stands between it and the core."""
+"""conv1d and Conv1d: what is right, in every form of every argument; and that nothing is between it and the core."""
 
 import pickle
 import re

@@ -62,7 +62,7 @@ def scattered(x, w, extents, stride=1, pads=0, dilation=1, groups=1):
         ]
         y[(..., *where)] += product
     crop = [slice(low, low + extent) for (low, _), extent in zip(pads, extents, strict=True)]
-    return y[(..., *crop)].reshape(N, -1, *extents)
+    return y[(..., *crop)].reshape(N, groups * w.shape[1], *extents)
 
 
 def weight_gradient(x, dy, kernel, stride=1, pads=0, dilation=1, groups=1):

@@ -90,8 +90,8 @@ std::string variant(const ConvProblem& p, const Kernels&) {
 }
 
 // Fitted on Zen 4, AVX-512 float32, as shares of the nominal peak: in place at stride 1, 0.65 to 0.85 for 3x3, 0.9 for
-// 5x5, 0.95 for 7x7 and for large kernels; at stride 2 0.45, 0.6 and 0.7 (loads and shuffles). The strip's copy takes
-// 0.5 ns a value.
+// 5x5, 0.95 for 7x7 and for large kernels; at stride 2 0.45, 0.6 and 0.7 (loads and shuffles); for a single row of
+// outputs, which fills a fraction of the tiles, 0.1 to 0.2. The strip's copy takes 0.5 ns a value.
 double cost(const ConvProblem& p, const Kernels& kernels) {
   const Extent lanes = p.dtype == DType::float32 ? std::min(kernels.f32.lanes, 8) : std::min(kernels.f64.lanes, 4);
   const double taps = double(p.R * p.S), values = double(p.input_size() + p.output_size());
@@ -102,7 +102,7 @@ double cost(const ConvProblem& p, const Kernels& kernels) {
   }
   double share = 0.45, bytes = 10.0 * double(p.input_size());
   if (path_of(p) != Path::strips) {
-    share = p.stride_h == 2 ? 0.8 * taps / (taps + 7) : 0.97 * taps / (taps + 2.5);
+    share = p.P() == 1 ? 0.15 : p.stride_h == 2 ? 0.8 * taps / (taps + 7) : 0.97 * taps / (taps + 2.5);
     bytes = 0.1 * values * double(size_of(p.dtype));  // mostly from cache, and beside the arithmetic
   }
   return estimate(flops_of(p), share * pixel_share(lanes, p.Q()), bytes, p, kernels);

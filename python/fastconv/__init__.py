@@ -7,6 +7,7 @@
 (1, 8, 32, 32)
 """
 
+from fastconv import grad
 from fastconv._core import Problem, build_info
 from fastconv.conv import conv1d, conv2d
 from fastconv.dense import ConstraintError, DenseStructure, dense_matrix, dense_structure, kernel_from_dense
@@ -23,6 +24,7 @@ from fastconv.introspection import (
 from fastconv.isa import available_isas, use_isa, warn_of_environment
 from fastconv.prepared import Conv1d, Conv2d
 from fastconv.threads import get_num_threads, num_threads, set_num_threads
+from fastconv.transposed import ConvTranspose1d, ConvTranspose2d, conv_transpose1d, conv_transpose2d
 
 __version__ = build_info()["version"]
 
@@ -33,6 +35,8 @@ __all__ = [
     "ConstraintError",
     "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "DenseStructure",
     "Explanation",
     "Problem",
@@ -42,10 +46,13 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv_output_shape",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "dense_matrix",
     "dense_structure",
     "explain",
     "get_num_threads",
+    "grad",
     "kernel_from_dense",
     "num_threads",
     "rejects",

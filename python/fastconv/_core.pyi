@@ -174,6 +174,11 @@ class InterleavedPlan(Operation):
     def workspace_bytes(self) -> int:
         """Of outputs before they are interleaved; the plans have theirs beside it."""
 
+def phase_filters(
+    weight: _Array, groups: int, rows: tuple[tuple[int, ...], ...], columns: tuple[tuple[int, ...], ...], /
+) -> _Array:
+    """A transposed convolution's weights (C, K // groups, R, S) as filters of a plan: each group's, phase by phase."""
+
 class Operator:
     """The call of an operator, and the plans it keeps by shapes of inputs.
 

@@ -139,6 +139,14 @@ def as_shape(shape: object, name: str, letters: str) -> Shape:
     return tuple(as_int(extent, f"{name}[{i}]", 0, _LARGEST_EXTENT) for i, extent in enumerate(shape))
 
 
+def users_shape(core_shape: Shape, layout: str, batched: bool) -> Shape:
+    """A shape that the core has, in a user's layout: perhaps without H, perhaps without N."""
+    shape = list(core_shape)
+    if layout in LINE.layouts:
+        del shape[PLANE.layouts[LINE.layouts.index(layout)].index("H")]
+    return tuple(shape if batched else shape[1:])
+
+
 class Layer(NamedTuple):
     """A sound problem, and how the user's arrays differ from the core's: in having no axis N, or no axis H."""
 
@@ -152,35 +160,39 @@ class Layer(NamedTuple):
 
     @property
     def output_shape(self) -> Shape:
-        shape = self.problem.output_shape
-        if self.space is LINE:
-            height = self.problem.layout.index("H")
-            shape = (*shape[:height], *shape[height + 1 :])  # type: ignore[assignment]
-        return shape if self.batched else shape[1:]
+        return users_shape(self.problem.output_shape, self.layout, self.batched)
 
-    def to_core(self, x: Array) -> Array:
-        """A view of the user's contiguous input as the core has it."""
-        return x.reshape(self.problem.input_shape)
+    @property
+    def extents(self) -> Shape:
+        """Of the user's input, along its spatial axes."""
+        return (self.problem.H, self.problem.W)[PLANE.rank - self.space.rank :]
 
-    def out_to_core(self, out: Array) -> Array:
-        """A view of the user's contiguous output as the core has it."""
-        return out.reshape(self.problem.output_shape)
-
-    def from_core(self, y: Array) -> Array:
-        """A view of the core's result as the user's."""
-        return y.reshape(self.output_shape)
+    @property
+    def core_shapes(self) -> tuple[Shape, Shape]:
+        """Of the input and the output, as the core has them."""
+        return self.problem.input_shape, self.problem.output_shape
 
 
-def as_filters(weight_shape: object, groups: int, name: str = "weight", space: Space = PLANE) -> Shape:
-    """(K, C // groups, R, S), each at least 1, with K a multiple of `groups`."""
+_COUNTED = {"K": "filters", "C": "channels"}
+
+
+def as_filters(
+    weight_shape: object,
+    groups: int,
+    name: str = "weight",
+    space: Space = PLANE,
+    letters: tuple[str, str] = ("K", "C // groups"),
+) -> Shape:
+    """(K, C // groups, R, S), or with other `letters` in front, each at least 1, the first a multiple of `groups`."""
     taps = space.letters[1]
-    shape = as_shape(weight_shape, name, f"KC{taps}")
-    empty = [letter for letter, extent in zip(("K", "C // groups", *taps), shape, strict=True) if extent == 0]
+    shape = as_shape(weight_shape, name, "".join(letter[0] for letter in letters) + taps)
+    empty = [letter for letter, extent in zip((*letters, *taps), shape, strict=True) if extent == 0]
     if empty:
         raise ValueError(f"{name}: expected {' and '.join(empty)} of at least 1, got shape {shape}")
     if shape[0] % groups:
         raise ValueError(
-            f"groups: expected a divisor of the {shape[0]} filters of {name}, got {groups}; {name} has shape {shape}"
+            f"groups: expected a divisor of the {shape[0]} {_COUNTED[letters[0]]} of {name}, got {groups}; "
+            f"{name} has shape {shape}"
         )
     return shape
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from fastconv.arguments import DTYPES, Array, Layer, Shape
+from fastconv.arguments import DTYPES, Array, Shape
 
 
 def _is_viewable(value: object) -> bool:
@@ -44,11 +44,16 @@ def as_array(value: object, name: str, dtype: str | None = None, whose: str = ""
 
 def as_bias(bias: object, weight: Array) -> Array | None:
     """One value per filter, of the weights' dtype, or None."""
+    return as_bias_of(weight.shape[0], bias, weight)
+
+
+def as_bias_of(K: int, bias: object, weight: Array) -> Array | None:
+    """K values, of the weights' dtype, or None."""
     if bias is None:
         return None
     b = as_array(bias, "bias", weight.dtype.name, "weight")
-    if b.shape != weight.shape[:1]:
-        raise ValueError(f"bias: expected shape ({weight.shape[0]},), one value per filter, got {b.shape}")
+    if b.shape != (K,):
+        raise ValueError(f"bias: expected shape ({K},), one value per filter, got {b.shape}")
     return b
 
 
@@ -80,10 +85,21 @@ def is_ready(array: npt.NDArray[Any]) -> bool:
     return type(array) is np.ndarray and array.flags.carray and array.dtype.isnative
 
 
-def run_on(layer: Layer, run: Callable[[Array, Array | None], Array], x: Array, out: Array | None) -> Array:
-    """Call run(x, y) on arrays as the core takes them, made from checked ones."""
+class Reshaped(Protocol):
+    """What knows the shapes of an input and an output, as the core has them, and of the output as the user has it."""
+
+    @property
+    def core_shapes(self) -> tuple[Shape, Shape]: ...
+    @property
+    def output_shape(self) -> Shape: ...
+
+
+def run_on(layer: Reshaped, run: Callable[[Array, Array | None], Array], x: Array, out: Array | None) -> Array:
+    """Call run(x, y) on arrays as the core takes them, made from checked ones: views of those that are ready."""
+    of_input, of_output = layer.core_shapes
     direct = out is not None and is_ready(out)
-    y = layer.from_core(run(layer.to_core(ready(x)), layer.out_to_core(out) if out is not None and direct else None))
+    y = run(ready(x).reshape(of_input), out.reshape(of_output) if out is not None and direct else None)
+    y = y.reshape(layer.output_shape)
     if out is None:
         return y
     if not direct:

@@ -36,6 +36,13 @@ struct InterleavedShape {
   Extent N, K, P, Q;
 };
 
+// A transposed convolution's weights (C, K / groups, R, S) as the filters of a plan: in each group, every phase's in
+// turn. For each phase along an axis, `rows` and `columns` list its taps, as many for each, in the plan's order. `to`
+// has rows.size() * columns.size() * K filters of C / groups channels. False if interrupted.
+bool phase_filters(DType dtype, const void* weight, Extent groups, Extent C, Extent filters_per_group, Extent R,
+                   Extent S, const std::vector<std::vector<Extent>>& rows,
+                   const std::vector<std::vector<Extent>>& columns, void* to);
+
 class InterleavedPlan final : public Operation {
  public:
   // Each plan convolves the same number of images, a divisor of N; they follow one another in the input. Outputs in

@@ -1,0 +1,61 @@
+#include <algorithm>
+#include <stdexcept>
+
+#include "base/parallel_for.hpp"
+#include "fastconv/interleaved_plan.hpp"
+#include "fastconv/threads.hpp"
+
+namespace fastconv {
+
+namespace {
+
+// Channels come outside in the one order and inside in the other: blocks of both share L1.
+constexpr Extent block = 16;
+
+// Where in an R x S kernel the taps of each phase lie.
+std::vector<Extent> taps_of(const std::vector<std::vector<Extent>>& rows,
+                            const std::vector<std::vector<Extent>>& columns, Extent R, Extent S) {
+  std::vector<Extent> taps;
+  for (const auto& r_list : rows)
+    for (const auto& s_list : columns)
+      for (Extent r : r_list)
+        for (Extent s : s_list) {
+          if (r < 0 || r >= R || s < 0 || s >= S) throw std::invalid_argument("taps: expected taps of the kernel");
+          taps.push_back(r * S + s);
+        }
+  const auto even = [](const auto& lists) {
+    return !lists.empty() &&
+           std::all_of(lists.begin(), lists.end(), [&](const auto& list) { return list.size() == lists[0].size(); });
+  };
+  if (!even(rows) || !even(columns)) throw std::invalid_argument("taps: expected as many for each phase");
+  return taps;
+}
+
+}  // namespace
+
+bool phase_filters(DType dtype, const void* weight, Extent groups, Extent C, Extent filters_per_group, Extent R,
+                   Extent S, const std::vector<std::vector<Extent>>& rows,
+                   const std::vector<std::vector<Extent>>& columns, void* to) {
+  const std::vector<Extent> taps = taps_of(rows, columns, R, S);
+  const Extent phases = Extent(rows.size() * columns.size()), length = Extent(taps.size()) / phases;
+  const Extent Kg = filters_per_group, Cg = C / groups, blocks = (Kg + block - 1) / block;
+  const int threads = C * Kg * R * S < 64 * 1024 ? 1 : num_threads();
+  return with_type(dtype, [&](auto t) {
+    using T = decltype(t);
+    return parallel_for(groups * blocks, threads, [&](Extent task, int) {
+      const Extent g = task / blocks, first = task % blocks * block, last = std::min(Kg, first + block);
+      for (Extent c0 = 0; c0 < Cg; c0 += block)
+        for (Extent k = first; k < last; ++k)
+          for (Extent f = 0; f < phases; ++f) {
+            const Extent* const at = taps.data() + f * length;
+            T* out = static_cast<T*>(to) + (((g * phases + f) * Kg + k) * Cg + c0) * length;
+            for (Extent c = c0; c < std::min(Cg, c0 + block); ++c) {
+              const T* const kernel = static_cast<const T*>(weight) + ((g * Cg + c) * Kg + k) * R * S;
+              for (Extent i = 0; i < length; ++i) *out++ = kernel[at[i]];
+            }
+          }
+    });
+  });
+}
+
+}  // namespace fastconv

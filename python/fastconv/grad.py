@@ -1,0 +1,106 @@
+"""Gradients of convolutions, with the names, arguments and meaning of ``torch.nn.grad``.
+
+By the input they are transposed convolutions, so :mod:`fastconv.phases` computes them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+
+from fastconv import phases
+from fastconv.arguments import Shape, as_accuracy, as_layer, as_layout
+from fastconv.arrays import as_array, as_out, ready, run_on
+from fastconv.geometry import LINE, PLANE, AnyPadding, Padding, Pair, Space, Steps, as_geometry
+from fastconv.transposed import Spread, fit_transposed
+
+__all__ = ["conv1d_input", "conv2d_input"]
+
+
+def conv1d_input(
+    input_size: Shape,
+    weight: npt.ArrayLike,
+    grad_output: npt.ArrayLike,
+    stride: Steps = 1,
+    padding: AnyPadding = 0,
+    dilation: Steps = 1,
+    groups: int = 1,
+    *,
+    layout: str = "NCW",
+    out: npt.NDArray[Any] | None = None,
+) -> npt.NDArray[Any]:
+    """The gradient of :func:`fastconv.conv1d` by its input: :func:`conv2d_input` for one axis.
+
+    Args:
+        input_size: Shape of the input, (N, C, W) or (C, W); in `layout`.
+        weight: Filters, shape (K, C // groups, S).
+        grad_output: Gradient by the output, of the shape that `conv1d` returns.
+        stride, padding, dilation, groups: Those of the convolution.
+        layout: ``"NCW"`` or ``"NWC"``.
+        out: Array for the result, of shape `input_size`, sharing no memory with the other arrays.
+    Returns:
+        `out`, or a new array of shape `input_size`.
+    Raises:
+        ValueError, TypeError: As :func:`conv2d_input` does.
+    Source: :mod:`fastconv.phases`.
+    """
+    return _by_input(LINE, input_size, weight, grad_output, stride, padding, dilation, groups, layout, out)
+
+
+def conv2d_input(
+    input_size: Shape,
+    weight: npt.ArrayLike,
+    grad_output: npt.ArrayLike,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+    *,
+    layout: str = "NCHW",
+    out: npt.NDArray[Any] | None = None,
+) -> npt.NDArray[Any]:
+    """The gradient of :func:`fastconv.conv2d` by its input.
+
+    Args:
+        input_size: Shape of the input, (N, C, H, W) or (C, H, W); with ``layout="NHWC"`` (N, H, W, C) or (H, W, C).
+        weight: Filters, shape (K, C // groups, R, S); float32 or float64.
+        grad_output: Gradient by the output, of the shape that `conv2d` returns and the dtype of `weight`.
+        stride, padding, dilation, groups: Those of the convolution.
+        layout: ``"NCHW"`` or ``"NHWC"``.
+        out: Array for the result, of shape `input_size`, sharing no memory with the other arrays.
+    Returns:
+        `out`, or a new array of shape `input_size`.
+    Raises:
+        ValueError: Shapes disagree, or a number is out of range.
+        TypeError: An argument of another type, or dtypes that are unsupported or differ.
+    Source: :mod:`fastconv.phases`.
+
+    >>> conv2d_input((1, 1, 4), np.ones((1, 1, 1, 2), np.float32), np.ones((1, 1, 3), np.float32))
+    array([[[1., 2., 2., 1.]]], dtype=float32)
+    """
+    return _by_input(PLANE, input_size, weight, grad_output, stride, padding, dilation, groups, layout, out)
+
+
+def _by_input(space: Space, input_size: object, weight: object, grad_output: object, *options: Any) -> npt.NDArray[Any]:
+    stride, padding, dilation, groups, layout, out = options
+    w = as_array(weight, "weight")
+    dy = as_array(grad_output, "grad_output", w.dtype.name, "weight")
+    names = ("input_size", "weight")
+    layout = as_layout(layout, space)
+    forward = as_layer(
+        input_size, w.shape, stride, padding, dilation, groups, layout=layout, dtype=w.dtype, names=names, space=space
+    )
+    if dy.shape != forward.output_shape:
+        raise ValueError(
+            f"grad_output: expected shape {forward.output_shape}, that of the convolution's output, got {dy.shape}"
+        )
+    geometry = as_geometry(stride, padding, dilation, groups, space)
+    extents = forward.extents
+    pads = geometry.pads(extents, w.shape[2:])
+    spread = Spread(geometry.stride, pads, (0,) * space.rank, geometry.groups, geometry.dilation, space)
+    layer = fit_transposed(dy.shape, w.shape, spread, layout, w.dtype.name, ("grad_output", "weight"), extents)
+    y = as_out(out, layer.output_shape, layer.dtype, weight=w, grad_output=dy)
+    filters = ready(w).reshape(*w.shape[:2], *layer.kernel)
+    plan = phases.plan(layer, filters, None, None, "auto", as_accuracy("balanced", None), prepared=False)
+    return run_on(layer, plan, dy, y)

@@ -1,0 +1,210 @@
+"""A transposed convolution as ordinary ones by stride 1: which taps and which inputs each output looks at.
+
+Output y takes tap r of input i where y + pad = i * stride + r * dilation. Outputs with the same remainder by the stride
+are a *phase*: they share their taps, and neighbours among them look at neighbouring inputs. A phase is a convolution by
+stride 1 with those taps, flipped; phases that look at the same inputs are one convolution with more filters, and so are
+all of them if the kernel is as large as the stride. Nothing is multiplied by the zeros between inputs, and no two
+products are added in memory.
+
+Source: the phases are those of a polyphase filter (Crochiere and Rabiner, Multirate Digital Signal Processing, 1983);
+as filters of one convolution, Shi et al., arXiv:1609.07009.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from fastconv import _core, dispatch
+from fastconv.arguments import Array, Limits, Shape, users_shape
+from fastconv.geometry import PLANE
+
+# Outputs of phases wait to be interleaved: those of so many images at a time that they stay in the caches, if a few do.
+_WAITING_BYTES = 4 * 1024 * 1024
+
+
+class Part(NamedTuple):
+    """Along an axis: phases that are one convolution, and that convolution.
+
+    Attributes:
+        phases: (first, stride, count, skip): output first + i * stride is value `skip` + i.
+        taps: For each phase, its taps, in the convolution's order.
+        dilation: Inputs from one tap to the next.
+        pads: (before, after).
+    """
+
+    phases: tuple[tuple[int, int, int, int], ...]
+    taps: tuple[tuple[int, ...], ...]
+    dilation: int
+    pads: tuple[int, int]
+
+
+class Axis(NamedTuple):
+    """All outputs along an axis: those of the parts, and the phases (first, stride, count, 0) that see no tap."""
+
+    parts: tuple[Part, ...]
+    blank: tuple[tuple[int, int, int, int], ...]
+
+
+def along(extent: int, taps: int, stride: int, dilation: int, pad: int, outputs: int) -> Axis:
+    """The phases of an axis.
+
+    Args:
+        extent: Inputs.
+        taps, stride, dilation: Of the transposed convolution.
+        pad: Outputs cut off in front.
+        outputs: How many there are then.
+    """
+    by_remainder: dict[int, list[int]] = {}
+    for tap in range(taps):
+        by_remainder.setdefault(tap * dilation % stride, []).append(tap)
+    step = dilation // math.gcd(dilation, stride)
+    groups: dict[tuple[int, int], list[tuple[int, int, tuple[int, ...]]]] = {}
+    blank = []
+    for first in range(min(stride, outputs)):
+        count = -(-(outputs - first) // stride)
+        seen = tuple(reversed(by_remainder.get((first + pad) % stride, [])))
+        if not seen:
+            blank.append((first, stride, count, 0))
+            continue
+        start = (first + pad - seen[0] * dilation) // stride  # the input under the first output's first tap
+        groups.setdefault((start, len(seen)), []).append((first, count, seen))
+    parts = []
+    for (start, length), members in groups.items():
+        last = start + (length - 1) * step + max(count for _, count, _ in members) - 1
+        skip = max(start, 0)  # inputs that no output looks at: outputs of theirs are made, and passed over
+        phases = tuple((first, stride, count, skip) for first, count, _ in members)
+        pads = max(-start, 0), max(last - (extent - 1), 0)
+        parts.append(Part(phases, tuple(seen for *_, seen in members), step, pads))
+    return Axis(tuple(parts), tuple(blank))
+
+
+class Transposed(NamedTuple):
+    """A sound transposed convolution, of images: one axis more than a user's signals have.
+
+    Attributes:
+        batched, layout: Of the user's arrays.
+        C: Channels of the input; K of the output.
+        extents, kernel, outputs: (height, width).
+        stride, dilation: (height, width).
+        pads: Outputs cut off at the (top, left).
+    """
+
+    dtype: str
+    layout: str
+    core_layout: str
+    batched: bool
+    N: int
+    C: int
+    K: int
+    groups: int
+    extents: tuple[int, int]
+    kernel: tuple[int, int]
+    outputs: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    pads: tuple[int, int]
+
+    def _core_shape(self, channels: int, extents: tuple[int, int]) -> Shape:
+        channels_last = self.core_layout == PLANE.layouts[1]
+        return (self.N, *extents, channels) if channels_last else (self.N, channels, *extents)
+
+    @property
+    def core_shapes(self) -> tuple[Shape, Shape]:
+        return self._core_shape(self.C, self.extents), self._core_shape(self.K, self.outputs)
+
+    @property
+    def output_shape(self) -> Shape:
+        return users_shape(self.core_shapes[1], self.layout, self.batched)
+
+    @property
+    def axes(self) -> tuple[Axis, Axis]:
+        numbers = zip(self.extents, self.kernel, self.stride, self.dilation, self.pads, self.outputs, strict=True)
+        rows, columns = (along(*numbers_of_axis) for numbers_of_axis in numbers)
+        return rows, columns
+
+    def images_at_a_time(self) -> int:
+        one = self.K * math.prod(self.outputs) * np.dtype(self.dtype).itemsize
+        most = max(1, _WAITING_BYTES // max(one, 1))
+        return next((n for n in range(min(most, self.N), 0, -1) if self.N % n == 0), 1)
+
+    def problem(self, rows: Part, columns: Part) -> _core.Problem:
+        """The convolution of a part in each direction."""
+        phases = len(rows.phases) * len(columns.phases)
+        return _core.Problem(
+            self.dtype,
+            self.images_at_a_time(),
+            self.C,
+            *self.extents,
+            self.K * phases,
+            len(rows.taps[0]),
+            len(columns.taps[0]),
+            1,
+            1,
+            *rows.pads,
+            *columns.pads,
+            rows.dilation,
+            columns.dilation,
+            self.groups,
+            self.core_layout,
+        )
+
+    def per_filter(self, values: Array, rows: Part, columns: Part) -> Array:
+        """One value per filter of that convolution, from one per filter of the whole."""
+        Kg = self.K // self.groups
+        shape = self.groups, len(rows.phases) * len(columns.phases), Kg
+        return np.ascontiguousarray(np.broadcast_to(values.reshape(self.groups, 1, Kg), shape)).reshape(-1)
+
+
+def plan(
+    layer: Transposed,
+    weight: Array,
+    bias: Array | None,
+    activation: tuple[str, float, float] | None,
+    algorithm: str,
+    limits: Limits,
+    *,
+    prepared: bool,
+) -> _core.InterleavedPlan:
+    """Everything that is done once. `weight` is (C, K // groups, R, S) and plain; so is `bias`, (K,), or it is None.
+
+    Raises:
+        ValueError: `algorithm` rejects one of the phases.
+    """
+    rows, columns = layer.axes
+    plans = []
+    for row, column in itertools.product(rows.parts, columns.parts):
+        problem = limits.problem(layer.problem(row, column))
+        chosen = dispatch.resolve(
+            algorithm, problem, prepared=prepared, workspace_limit=None, max_error=limits.most
+        ).algorithm
+        filters = _core.phase_filters(weight, layer.groups, row.taps, column.taps)
+        own_bias = None if bias is None else layer.per_filter(bias, row, column)
+        part = _core.Plan(problem, chosen, filters, own_bias, activation)
+        plans.append((part, list(itertools.product(row.phases, column.phases))))
+    whole = (0, 1, layer.outputs[1], 0)
+    blank = [(row, whole) for row in rows.blank]
+    blank += [(row, column) for part in rows.parts for row in _unskipped(part) for column in columns.blank]
+    if not plans:  # no output sees a tap: one plan all the same, which says what the input is
+        none = 0, 1, 0, 0
+        tap = Part((none,), ((0,),), 1, (0, 0))
+        filters = _core.phase_filters(weight, layer.groups, tap.taps, tap.taps)
+        plans.append((_core.Plan(layer.problem(tap, tap), "direct", filters), [(none, none)]))
+    values = _blank_values(layer, bias, activation) if blank else None
+    extents = layer.N, layer.K, *layer.outputs
+    return _core.InterleavedPlan(plans[0][0].problem, extents, plans, blank, values)
+
+
+def _unskipped(part: Part) -> list[tuple[int, int, int, int]]:
+    return [(first, stride, count, 0) for first, stride, count, _ in part.phases]
+
+
+def _blank_values(layer: Transposed, bias: Array | None, activation: tuple[str, float, float] | None) -> Array:
+    """What outputs are that see no tap: the activation of the bias, for each filter."""
+    pixel = _core.Problem(layer.dtype, 1, 1, 1, 1, layer.K, 1, 1)
+    zero = np.zeros((1, 1, 1, 1), layer.dtype)
+    weight = np.zeros((layer.K, 1, 1, 1), layer.dtype)
+    return _core.run_once(pixel, "direct", activation, zero, weight, bias, None).reshape(-1)
