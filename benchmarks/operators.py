@@ -137,6 +137,7 @@ CASES = (
     spread2d("FSRCNN 9x9 by 3, 56->1 @64", 56, 64, 1, 9, stride=3, padding=4),
     spread2d("3x3 by 1, 64 @56", 64, 56, 64, 3, padding=1),
     *gradients("conv2d_input"),
+    *gradients("conv2d_weight"),
 )
 
 

@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "call.hpp"
+#include "fastconv/weight_gradient.hpp"
 #include "run_released.hpp"
 
 namespace fastconv::python {
@@ -92,6 +93,19 @@ py::array call_once(const ConvProblem& p, const std::string& name, const py::obj
   return y;
 }
 
+py::array call_weight_gradient(const ConvProblem& p, const py::array& x, const py::array& gradient,
+                               const py::object& out) {
+  require(x, "x", p.dtype, input_shape(p));
+  require(gradient, "gradient", p.dtype, output_shape(p));
+  py::array weight = output_or_new(p.dtype, Shape4{p.K, p.C_per_group(), p.R, p.S}, out);
+  require_apart(weight, x, "x");
+  require_apart(weight, gradient, "gradient");
+  const void *from = x.data(), *dy = gradient.data();
+  void* to = weight.mutable_data();
+  run_released(p.multiply_adds() < 32 * 1024, [&] { return weight_gradient(p, from, dy, to); });
+  return weight;
+}
+
 }  // namespace
 
 void bind_plan(py::module_& module) {
@@ -106,6 +120,7 @@ void bind_plan(py::module_& module) {
       .def_property_readonly("packed_bytes", &Plan::packed_bytes)
       .def_property_readonly("workspace_bytes", &Plan::workspace_bytes);
   module.def("run_once", &call_once);
+  module.def("weight_gradient", &call_weight_gradient);
 }
 
 }  // namespace fastconv::python

@@ -276,6 +276,9 @@ def run_once(
 ) -> _Array:
     """Pack the weights, run, forget the weights."""
 
+def weight_gradient(problem: Problem, x: _Array, gradient: _Array, out: _Array | None, /) -> _Array:
+    """Of a convolution, from its input and the gradient of its output: (K, C // groups, R, S)."""
+
 def forget() -> None:
     """Empty the memory of remembered calls."""
 

@@ -1,6 +1,7 @@
 """Gradients of convolutions, with the names, arguments and meaning of ``torch.nn.grad``.
 
-By the input they are transposed convolutions, so :mod:`fastconv.phases` computes them.
+By the input they are transposed convolutions, so :mod:`fastconv.phases` computes them; by the weights they are a matrix
+product over all outputs of all images, a block of outputs at a time.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from typing import Any
 
 import numpy.typing as npt
 
-from fastconv import phases
-from fastconv.arguments import Shape, as_accuracy, as_layer, as_layout
-from fastconv.arrays import as_array, as_out, ready, run_on
+from fastconv import _core, phases
+from fastconv.arguments import Array, Layer, Shape, as_accuracy, as_filters, as_layer, as_layout
+from fastconv.arrays import as_array, as_out, is_ready, ready, run_on
 from fastconv.geometry import LINE, PLANE, AnyPadding, Padding, Pair, Space, Steps, as_geometry
 from fastconv.transposed import Spread, fit_transposed
 
-__all__ = ["conv1d_input", "conv2d_input"]
+__all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight"]
 
 
 def conv1d_input(
@@ -82,19 +83,81 @@ def conv2d_input(
     return _by_input(PLANE, input_size, weight, grad_output, stride, padding, dilation, groups, layout, out)
 
 
+def conv1d_weight(
+    input: npt.ArrayLike,
+    weight_size: Shape,
+    grad_output: npt.ArrayLike,
+    stride: Steps = 1,
+    padding: AnyPadding = 0,
+    dilation: Steps = 1,
+    groups: int = 1,
+    *,
+    layout: str = "NCW",
+    out: npt.NDArray[Any] | None = None,
+) -> npt.NDArray[Any]:
+    """The gradient of :func:`fastconv.conv1d` by its weights: :func:`conv2d_weight` for one axis.
+
+    Args:
+        input: Signals, shape (N, C, W) or (C, W); with ``layout="NWC"`` (N, W, C) or (W, C).
+        weight_size: Shape of the weights, (K, C // groups, S).
+        grad_output: Gradient by the output, of the shape that `conv1d` returns.
+        stride, padding, dilation, groups: Those of the convolution.
+        layout: ``"NCW"`` or ``"NWC"``.
+        out: Array for the result, of shape `weight_size`, sharing no memory with the other arrays.
+    Returns:
+        `out`, or a new array of shape `weight_size`.
+    Raises:
+        ValueError, TypeError: As :func:`conv2d_weight` does.
+    Source: as for :func:`conv2d_weight`.
+    """
+    return _by_weight(LINE, input, weight_size, grad_output, stride, padding, dilation, groups, layout, out)
+
+
+def conv2d_weight(
+    input: npt.ArrayLike,
+    weight_size: Shape,
+    grad_output: npt.ArrayLike,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+    *,
+    layout: str = "NCHW",
+    out: npt.NDArray[Any] | None = None,
+) -> npt.NDArray[Any]:
+    """The gradient of :func:`fastconv.conv2d` by its weights.
+
+    Each is a sum over N * P * Q outputs, made in blocks of at most 256 of them, block after block: in `float32` the
+    rounding errors grow with the root of the number of blocks, and the bits are the same for any number of threads.
+
+    Args:
+        input: Images, shape (N, C, H, W) or (C, H, W); with ``layout="NHWC"`` (N, H, W, C) or (H, W, C); float32 or
+            float64.
+        weight_size: Shape of the weights, (K, C // groups, R, S) in either layout.
+        grad_output: Gradient by the output, of the shape that `conv2d` returns and the dtype of `input`.
+        stride, padding, dilation, groups: Those of the convolution.
+        layout: ``"NCHW"`` or ``"NHWC"``.
+        out: Array for the result, of shape `weight_size`, sharing no memory with the other arrays.
+    Returns:
+        `out`, or a new array of shape `weight_size`.
+    Raises:
+        ValueError: Shapes disagree, or a number is out of range.
+        TypeError: An argument of another type, or dtypes that are unsupported or differ.
+    Source: the gradient as a matrix product over the outputs, Chetlur et al. (cuDNN), arXiv:1410.0759.
+
+    >>> conv2d_weight(np.arange(4, dtype=np.float32).reshape(1, 1, 4), (1, 1, 1, 2), np.ones((1, 1, 3), np.float32))
+    array([[[[3., 6.]]]], dtype=float32)
+    """
+    return _by_weight(PLANE, input, weight_size, grad_output, stride, padding, dilation, groups, layout, out)
+
+
 def _by_input(space: Space, input_size: object, weight: object, grad_output: object, *options: Any) -> npt.NDArray[Any]:
-    stride, padding, dilation, groups, layout, out = options
+    *numbers, layout, out = options
     w = as_array(weight, "weight")
     dy = as_array(grad_output, "grad_output", w.dtype.name, "weight")
-    names = ("input_size", "weight")
     layout = as_layout(layout, space)
-    forward = as_layer(
-        input_size, w.shape, stride, padding, dilation, groups, layout=layout, dtype=w.dtype, names=names, space=space
-    )
-    if dy.shape != forward.output_shape:
-        raise ValueError(
-            f"grad_output: expected shape {forward.output_shape}, that of the convolution's output, got {dy.shape}"
-        )
+    forward = _forward(space, input_size, w.shape, ("input_size", "weight"), dy, layout, numbers)
+    stride, padding, dilation, groups = numbers
     geometry = as_geometry(stride, padding, dilation, groups, space)
     extents = forward.extents
     pads = geometry.pads(extents, w.shape[2:])
@@ -104,3 +167,35 @@ def _by_input(space: Space, input_size: object, weight: object, grad_output: obj
     filters = ready(w).reshape(*w.shape[:2], *layer.kernel)
     plan = phases.plan(layer, filters, None, None, "auto", as_accuracy("balanced", None), prepared=False)
     return run_on(layer, plan, dy, y)
+
+
+def _by_weight(
+    space: Space, input: object, weight_size: object, grad_output: object, *options: Any
+) -> npt.NDArray[Any]:
+    *numbers, layout, out = options
+    x = as_array(input, "input")
+    dy = as_array(grad_output, "grad_output", x.dtype.name, "input")
+    layer = _forward(space, x.shape, weight_size, ("input", "weight_size"), dy, as_layout(layout, space), numbers)
+    problem = layer.problem
+    shape = as_filters(weight_size, problem.groups, "weight_size", space)
+    y = as_out(out, shape, x.dtype.name, input=x, grad_output=dy)
+    of_input, of_output = layer.core_shapes
+    direct = None if y is None or not is_ready(y) else y.reshape(problem.weight_shape)
+    result = _core.weight_gradient(problem, ready(x).reshape(of_input), ready(dy).reshape(of_output), direct)
+    if y is None:
+        return result.reshape(shape)
+    if direct is None:
+        y[...] = result.reshape(shape)
+    return y
+
+
+def _forward(
+    space: Space, input_size: object, weight_size: object, names: tuple[str, str], dy: Array, layout: str, numbers: Any
+) -> Layer:
+    """The convolution itself; its output has the shape of the gradient."""
+    layer = as_layer(input_size, weight_size, *numbers, layout=layout, dtype=dy.dtype, names=names, space=space)
+    if dy.shape != layer.output_shape:
+        raise ValueError(
+            f"grad_output: expected shape {layer.output_shape}, that of the convolution's output, got {dy.shape}"
+        )
+    return layer
