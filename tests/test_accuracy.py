@@ -52,6 +52,20 @@ def test_errors_are_as_expected(variant):
     assert seen
 
 
+@pytest.mark.parametrize("kernel", [3, 7, 15, 31])
+@pytest.mark.parametrize("C", [1, 16, 64])
+def test_errors_of_spectra_are_as_expected(C, kernel):
+    layer = NamedLayer("x", C, 60, 60, 8, kernel, kernel, padding=((kernel // 2, kernel // 2),) * 2)
+    problem = layer.problem("float32")
+    x, w = layer.random_input("float32"), layer.random_weight("float32")
+    y = fastconv.conv2d(x, w, **layer.options, algorithm="fft")
+    exact = fastconv.conv2d(x.astype(float), w.astype(float), **layer.options, algorithm="direct")
+    errors = (y - exact) / np.sqrt(np.mean(exact**2))
+    expected = numerics.expected_error("fft", problem)
+    assert expected / 2 < np.sqrt(np.mean(errors**2)) < 1.5 * expected
+    assert np.abs(errors).max() < numerics.error_bound("fft", problem)
+
+
 SHAPES = (1, 256, 28, 28), (256, 256, 3, 3)
 
 
@@ -60,6 +74,9 @@ def test_names_are_limits_of_the_expected_error():
         e = fastconv.explain(*SHAPES, padding=1, prepared=True, accuracy=accuracy)
         assert e.problem.error_limit == limit
         winograd = next(r for r in e.reports if r.algorithm == "winograd")
+        assert accuracy != "strict" or "needs an error limit of" in next(
+            r.reason for r in e.reports if r.algorithm == "fft"
+        )
         if accuracy == "strict":
             assert e.chosen != "winograd" and "needs an error limit of" in winograd.reason
         else:

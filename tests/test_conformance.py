@@ -60,15 +60,17 @@ def integer_case(layer: NamedLayer, dtype: str):
 
 
 def bound_of(algorithm, problem):
-    return error_bound(algorithm, problem)
+    bound = error_bound(algorithm, problem)
+    # Spectra of large kernels are closer to exact than the sums, in float64, that they are compared with.
+    return bound + error_bound("direct", problem) if algorithm == "fft" and problem.dtype == "float64" else bound
 
 
 def is_exact_on_integers(algorithm, problem):
-    """All but Winograd's variants, F(2x2,3x3) excepted. Their weights are transformed with reciprocals of products of
+    """All but the FFT and Winograd's variants, F(2x2,3x3) excepted. Their weights are transformed with reciprocals of products of
     differences of points, which are no finite binary fractions: every product is rounded. F(2x2,3x3) has the points 0
     and +-1, so the worst it does to an integer is to divide it by four.
     """
-    return algorithm != "winograd" or _core.variant(algorithm, problem) == "F(2x2,3x3)"
+    return algorithm not in ("winograd", "fft") or _core.variant(algorithm, problem) == "F(2x2,3x3)"
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -1,86 +1,18 @@
 // Products of spectra, tile by tile: for large kernels. A tile of 64 x 64 pixels takes the same time for a kernel of
 // 31 x 31 as for one of 7 x 7, only the outputs it yields get fewer. (Vasilache et al., arXiv:1412.7580; tiles as in
 // overlap-save.) Tiles go in pairs, see kernels/fft-inl.hpp; a dilated kernel is a larger one with zeros.
-#include <cmath>
 #include <cstdio>
 
-#include "algorithms/common.hpp"
+#include "algorithms/fft_tiles.hpp"
 #include "gemm/im2col_block.hpp"
 #include "kernels/kernels.hpp"
 
 namespace fastconv {
 namespace {
 
+using namespace spectra;
+
 constexpr double most_weight_bytes = 256 * 1024 * 1024;  // from memory, once a block of tiles: not worth it
-constexpr Extent largest_reach = 48;  // pixels under a kernel, along an axis: a tile of 64 then yields 17 outputs
-
-Extent reach_h(const ConvProblem& p) { return (p.R - 1) * p.dilation_h + 1; }
-Extent reach_w(const ConvProblem& p) { return (p.S - 1) * p.dilation_w + 1; }
-
-constexpr Extent points_of(int size) { return Extent{16} << size; }
-
-// A plane's tiles: of points_of(size) inputs along each axis.
-struct Tiles {
-  int size_h, size_w;
-  Extent rows, columns;          // inputs of a tile
-  Extent out_rows, out_columns;  // outputs that it yields
-  Extent down, across;
-
-  Tiles(const ConvProblem& p, int h, int w) : size_h(h), size_w(w), rows(points_of(h)), columns(points_of(w)) {
-    out_rows = rows - reach_h(p) + 1;
-    out_columns = columns - reach_w(p) + 1;
-    down = ceil_div(p.P(), out_rows);
-    across = ceil_div(p.Q(), out_columns);
-  }
-  Extent pairs() const { return ceil_div(down * across, 2); }
-  Extent values() const { return 2 * rows * columns; }
-
-  double multiply_adds(const ConvProblem& p) const {
-    return 2.0 * double(values()) * double(p.N * pairs()) * double(p.K * p.C_per_group());
-  }
-  double weight_bytes(const ConvProblem& p) const {
-    return double(values() * p.K * p.C_per_group()) * double(size_of(p.dtype));
-  }
-};
-
-// One filter and channel in a group: nothing to add up, spectra exist for a few rows at a time.
-bool is_single(const ConvProblem& p) { return p.C_per_group() == 1 && p.K_per_group() == 1; }
-
-// Microseconds of one thread. Fitted on Zen 4 with AVX-512 to all sizes of tiles on ten layers: transforms of two tiles
-// take 0.3 ns a value and way, half more for single channels, which wait for nothing else; products run at 0.7 of the
-// peak, or as fast as weights come from L3 or memory.
-double microseconds(const Tiles& t, const ConvProblem& p, double gflops) {
-  const double slower = 112 / gflops;
-  if (is_single(p)) return double(p.N * p.C * t.pairs() * t.values()) * 0.75e-3 * slower;
-  const double transforms = double(p.N * t.pairs() * (p.C + p.K) * t.values()) * 0.15e-3 * slower;
-  const double weights = t.weight_bytes(p), passes = double(p.N * ceil_div(t.pairs(), Extent{fft_tiles}));
-  const double reading = passes * weights * 1e-3 / (weights < 30e6 ? 28 : 16);
-  return transforms + std::max(2e-3 * t.multiply_adds(p) / (0.7 * gflops), reading);
-}
-
-// The tiles that take the least time, as an AVX-512 machine would have it for every ISA.
-Tiles tiles_of(const ConvProblem& p) {
-  const double gflops = p.dtype == DType::float32 ? 112 : 56;
-  Tiles best(p, fft_sizes - 1, fft_sizes - 1);
-  double least = microseconds(best, p, gflops);
-  for (int h = 0; h < fft_sizes; ++h)
-    for (int w = 0; w < fft_sizes; ++w) {
-      if (points_of(h) < reach_h(p) || points_of(w) < reach_w(p)) continue;
-      const Tiles tiles(p, h, w);
-      const double time = microseconds(tiles, p, gflops);
-      if (time < least) {
-        least = time;
-        best = tiles;
-      }
-    }
-  return best;
-}
-
-// Rounding errors of a transform grow with the octaves. Fitted to normal data of 1 to 64 channels, kernels of 3 to 31.
-double expected_error(const ConvProblem& p) {
-  const Tiles t = tiles_of(p);
-  return 0.35 * std::sqrt(std::log2(double(t.rows * t.columns))) + 0.1 * std::sqrt(double(p.C_per_group()));
-}
 
 std::string rejects(const ConvProblem& p) {
   constexpr Extent largest = Extent{1} << 29;  // the kernels' column masks compare 32-bit numbers
@@ -132,7 +64,7 @@ Extent filter_block(const ConvProblem& p, const Tiles& t) {
   return std::clamp<Extent>(fitting / 2 * 2, 2, std::max<Extent>(2, p.K_per_group()));
 }
 
-// Calls pack_one(k, c, step between vectors of frequencies, where) for a group's filters and channels.
+// Every kernel is laid out in a plane as large as it reaches, and transformed like a tile of an image.
 template <class T>
 void pack(const ConvProblem& p, const Kernels& kernels, const T* weight, std::byte* packed) {
   const KernelSet<T>& set = kernel_set<T>(kernels);

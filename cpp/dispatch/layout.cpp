@@ -21,9 +21,9 @@ std::size_t layout_workspace(const Algorithm& algorithm, const ConvProblem& p) {
   return is_transposed(algorithm, p) ? input_copy_bytes(p) + copied_bytes(p.output_size(), p.dtype) : 0;
 }
 
-// Each value is read and written once more, at about 5 GB/s: one side of a transposition is scattered.
+// Each value is read and written once more, at about 14 GB/s: 0.2 ms of 0.46 for 32 groups of 4 channels at 56 x 56.
 double layout_cost(const Algorithm& algorithm, const ConvProblem& p) {
-  return double(layout_workspace(algorithm, p)) * 1e-3 / 5;
+  return double(layout_workspace(algorithm, p)) * 1e-3 / 14;
 }
 
 bool transpose(const Kernels& kernels, DType dtype, int threads, Extent images, Extent rows, Extent columns,
