@@ -13,7 +13,18 @@ from fastconv.bench.layers import NamedLayer, square
 from fastconv.testing.edge_cases import EDGE_CASES
 
 # The registry's order: equal costs keep it, and every table of the documents and the command line shows it.
-ALGORITHMS = ("pointwise", "matvec", "depthwise", "grouped", "winograd", "fft", "direct", "im2col", "dense", "reference")
+ALGORITHMS = (
+    "pointwise",
+    "matvec",
+    "depthwise",
+    "grouped",
+    "winograd",
+    "fft",
+    "direct",
+    "im2col",
+    "dense",
+    "reference",
+)
 
 # These accept every layer; who does so beside them is what the table says.
 ALWAYS = {"direct", "im2col", "reference"}

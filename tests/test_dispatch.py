@@ -30,6 +30,9 @@ LAYERS = {
     "depthwise 1x1": layer((1, 64, 28, 28), (64, 1, 1, 1), groups=64),
     "5x5": layer((1, 48, 35, 35), (64, 48, 5, 5), padding=2),
     "one channel 31x31": layer((1, 1, 512, 512), (1, 1, 31, 31), padding=15),
+    "one channel 7x7": layer((1, 1, 512, 512), (1, 1, 7, 7), padding=3),
+    "depthwise 31x31": layer((1, 128, 56, 56), (128, 1, 31, 31), groups=128, padding=15),
+    "11x11": layer((1, 32, 56, 56), (32, 32, 11, 11), padding=5),
     "1x7": layer((1, 64, 17, 17), (64, 64, 1, 7), padding=(0, 3)),
     "one pixel": layer((1, 16, 1, 1), (16, 16, 1, 1)),
     "kernel as large as the image": layer((4, 64, 7, 7), (256, 64, 7, 7)),
@@ -51,7 +54,10 @@ EXPECTED = {
     "depthwise": ("depthwise", "depthwise"),
     "depthwise, two filters each": ("depthwise", "depthwise"),
     "depthwise 1x1": ("depthwise", "depthwise"),
-    "one channel 31x31": ("depthwise", "depthwise"),
+    "one channel 31x31": ("fft", "fft"),
+    "one channel 7x7": ("depthwise", "depthwise"),
+    "depthwise 31x31": ("fft", "fft"),
+    "11x11": ("fft", "fft"),
     "3x3 in groups": ("grouped", "grouped"),
 }
 

@@ -98,7 +98,9 @@ EDGES = (
     NamedLayer("spectra of 64x32, 1->3 @32x16 33x17", 1, 32, 16, 3, 33, 17, padding=((16, 16), (8, 8))),
     NamedLayer("spectra of 64x64, 1->5 @41x75 33x31", 1, 41, 75, 5, 33, 31, padding=((16, 16), (15, 15))),
     NamedLayer("spectra, depthwise 3 @40x61 29x31", 3, 40, 61, 3, 29, 31, padding=((14, 14), (15, 15)), groups=3),
-    NamedLayer("spectra, dilation 3x2, 4->6 @30 5x7", 4, 30, 30, 6, 5, 7, padding=((6, 6), (6, 6)), dilation=(3, 2), groups=2),
+    NamedLayer(
+        "spectra, dilation 3x2, 4->6 @30 5x7", 4, 30, 30, 6, 5, 7, padding=((6, 6), (6, 6)), dilation=(3, 2), groups=2
+    ),
     # Batches.
     NamedLayer("no images, 3x3", 4, 8, 8, 6, 3, 3, N=0, padding=((1, 1), (1, 1))),
     NamedLayer("no images, depthwise 1x1", 4, 8, 8, 4, 1, 1, N=0, groups=4),
