@@ -171,3 +171,28 @@ def test_a_variant_can_be_named():
         assert 0 < largest < numerics.error_bound("winograd", named)
     assert "needs one of its variants that take the layer" in _core.rejects("winograd", problem.with_variant(99))
     assert _core.variants("direct", problem) == {} and _core.details("direct", problem) is None
+
+
+@pytest.mark.parametrize("isa", fastconv.available_isas())
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_results_of_large_layers_written_past_the_caches(dtype, isa):
+    layer = NamedLayer("", 16, 260, 320, 48, 3, 3, padding=((1, 1), (1, 1)))  # whole lines, and more than 16 MiB
+    problem = layer.problem(dtype)
+    assert problem.input_bytes + problem.output_bytes > 16 << 20
+    x, w, bias = layer.random_input(dtype), layer.random_weight(dtype), np.linspace(-2, 2, 48, dtype=dtype)
+    options = {**layer.options, "activation": "relu"}
+    expected = fastconv.conv2d(x, w, bias, **options, algorithm="im2col")
+    with fastconv.use_isa(isa):
+        op = fastconv.Conv2d(w, bias, **options, algorithm="winograd")
+        memory = np.empty(expected.size + 64, dtype)
+        aligned = -memory.ctypes.data % 64 // memory.itemsize
+        for offset in (aligned, aligned + 1, aligned + 7):
+            for threads in (1, 2):
+                memory[:] = np.nan
+                y = memory[offset : offset + expected.size].reshape(expected.shape)
+                with fastconv.num_threads(threads):
+                    op(x, out=y)
+                assert np.isnan(memory[:offset]).all() and np.isnan(memory[offset + expected.size :]).all()
+                assert np.abs(y - expected).max() < 2 * numerics.error_bound("winograd", problem) * np.std(expected)
+        rows = fastconv.Conv2d(w, bias, **layer.options, activation="tanh", algorithm="winograd")(x)
+        assert np.abs(rows - np.tanh(fastconv.conv2d(x, w, bias, **layer.options))).max() < 1e-4

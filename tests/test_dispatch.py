@@ -50,7 +50,7 @@ EXPECTED = {
     "3x3 stride 2": ("winograd", "winograd"),
     "3x3 dilated": ("winograd", "winograd"),
     "5x5": ("winograd", "winograd"),
-    "1x7": ("winograd", "direct"),
+    "1x7": ("winograd", "winograd"),
     "depthwise": ("depthwise", "depthwise"),
     "depthwise, two filters each": ("depthwise", "depthwise"),
     "depthwise 1x1": ("depthwise", "depthwise"),

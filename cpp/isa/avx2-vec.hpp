@@ -38,6 +38,7 @@ struct Vec<float> {
     return load(row + column, _mm256_andnot_si256(first(int(low)), first(int(high < lanes ? high : lanes))));
   }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
+  void stream(float* p) const { _mm256_stream_ps(p, v); }  // past the caches; aligned
   void store(float* p, Mask m) const { _mm256_maskstore_ps(p, m, v); }
 };
 
@@ -64,6 +65,7 @@ struct Vec<double> {
     return load(row + column, _mm256_andnot_si256(first(int(low)), first(int(high < lanes ? high : lanes))));
   }
   void store(double* p) const { _mm256_storeu_pd(p, v); }
+  void stream(double* p) const { _mm256_stream_pd(p, v); }
   void store(double* p, Mask m) const { _mm256_maskstore_pd(p, m, v); }
 };
 
@@ -107,6 +109,9 @@ inline D scale2(D a, D n) {
   const __m256i e = _mm256_cvtepi32_epi64(_mm_add_epi32(_mm256_cvtpd_epi32(n.v), _mm_set1_epi32(1023)));
   return {_mm256_mul_pd(a.v, _mm256_castsi256_pd(_mm256_slli_epi64(e, 52)))};
 }
+
+// Before other threads are told of what was streamed.
+inline void order_streams() { _mm_sfence(); }
 
 // A vector of doubles from and to either element type.
 inline D load_double(const float* p) { return {_mm256_cvtps_pd(_mm_loadu_ps(p))}; }

@@ -37,6 +37,7 @@ struct Vec<float> {
     return {_mm512_maskz_loadu_ps(Mask(m), row + column)};
   }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
+  void stream(float* p) const { _mm512_stream_ps(p, v); }  // past the caches; aligned
   void store(float* p, Mask m) const { _mm512_mask_storeu_ps(p, m, v); }
 };
 
@@ -63,6 +64,7 @@ struct Vec<double> {
     return {_mm512_maskz_loadu_pd(Mask(m), row + column)};
   }
   void store(double* p) const { _mm512_storeu_pd(p, v); }
+  void stream(double* p) const { _mm512_stream_pd(p, v); }
   void store(double* p, Mask m) const { _mm512_mask_storeu_pd(p, m, v); }
 };
 
@@ -99,6 +101,9 @@ inline F round(F a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_IN
 inline D round(D a) { return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
 inline F scale2(F a, F n) { return {_mm512_scalef_ps(a.v, n.v)}; }  // a * 2^n
 inline D scale2(D a, D n) { return {_mm512_scalef_pd(a.v, n.v)}; }
+
+// Before other threads are told of what was streamed.
+inline void order_streams() { _mm_sfence(); }
 
 // A vector of doubles from and to either element type.
 inline D load_double(const float* p) { return {_mm512_cvtps_pd(_mm256_loadu_ps(p))}; }

@@ -54,6 +54,7 @@ struct Vec {
   void store(T* p) const {
     for (int i = 0; i < lanes; ++i) p[i] = v[i];
   }
+  void stream(T* p) const { store(p); }
   void store(T* p, Mask n) const {
     for (int i = 0; i < n; ++i) p[i] = v[i];
   }
@@ -107,6 +108,9 @@ inline Vec<T> scale2(Vec<T> a, Vec<T> n) {  // a * 2^n, n integer-valued
   for (int i = 0; i < Vec<T>::lanes; ++i) r.v[i] = T(::ldexp(a.v[i], int(n.v[i])));
   return r;
 }
+
+// Before other threads are told of what was streamed.
+inline void order_streams() {}
 
 // A vector of doubles from and to either element type.
 template <class T>

@@ -90,6 +90,7 @@ struct TransposeStore {
   T* to;  // to[channel * to_ld + pixel]
   ptrdiff_t to_ld;
   const Epilogue<T>* epilogue;  // bias points at channel 0's value
+  bool past_caches = false;  // whole vectors at aligned places go straight to memory
 };
 
 // One axis of Winograd's transforms: `groups` of `count` lines, each of a few vectors of channels, into as many vectors

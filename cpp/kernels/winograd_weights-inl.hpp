@@ -17,7 +17,7 @@ struct Doubles {
 // put(point, the sum over the taps of its coefficients times `value`). With loops over the taps, half as fast.
 template <int taps, class T, class Put>
 [[gnu::always_inline]] inline void transform_taps(const WinogradWeightAxis& axis, const Doubles<T>* value, Put&& put) {
-  using D = Vec<double>;
+  using Double = Vec<double>;
   Doubles<T> v[taps];
 #pragma GCC unroll 8
   for (int t = 0; t < taps; ++t)
@@ -27,7 +27,7 @@ template <int taps, class T, class Put>
     Doubles<T> sum;
 #pragma GCC unroll 8
     for (int t = 0; t < taps; ++t) {
-      const D weight = D::broadcast(row[t]);
+      const Double weight = Double::broadcast(row[t]);
       for (int part = 0; part < Doubles<T>::parts; ++part)
         sum.v[part] = t == 0 ? mul(weight, v[t].v[part]) : fma(weight, v[t].v[part], sum.v[part]);
     }
@@ -54,7 +54,7 @@ inline void transform_weights(const WinogradWeightAxis& axis, const Doubles<T>* 
 
 template <class T>
 void winograd_weights(const WinogradWeights<T>& w) {
-  using D = Vec<double>;
+  using Double = Vec<double>;
   using Ds = Doubles<T>;
   constexpr int most = most_winograd_taps;
   const ptrdiff_t rows = w.rows.taps, columns = w.columns.taps;
@@ -65,7 +65,7 @@ void winograd_weights(const WinogradWeights<T>& w) {
       for (ptrdiff_t s = 0; s < columns; ++s) {
         for (ptrdiff_t r = 0; r < rows; ++r)
           for (int part = 0; part < Ds::parts; ++part)
-            taps[r].v[part] = load_double(from + r * w.rows.tap_step + s * w.columns.tap_step + part * D::lanes);
+            taps[r].v[part] = load_double(from + r * w.rows.tap_step + s * w.columns.tap_step + part * Double::lanes);
         transform_weights<T>(w.rows, taps, [&](ptrdiff_t i, const Ds& sum) { half[i * columns + s] = sum; });
       }
       T* const* to = w.to;
@@ -73,7 +73,7 @@ void winograd_weights(const WinogradWeights<T>& w) {
         transform_weights<T>(w.columns, half + i * columns, [&](ptrdiff_t j, const Ds& sum) {
           if (!to[j]) return;
           for (int part = 0; part < Ds::parts; ++part)
-            store_double(sum.v[part], to[j] + c * w.lanes + k + part * D::lanes);
+            store_double(sum.v[part], to[j] + c * w.lanes + k + part * Double::lanes);
         });
     }
 }

@@ -13,10 +13,11 @@ namespace fastconv::filtering {
 constexpr Extent block_bytes = Extent{9} * 512 * 1024;
 constexpr Extent filters_at_a_time = 64;  // between two output transforms
 
-// Values of a tile of V, for one point.
+// Values of a tile of V, for one point. A run of tiles of a few lines each fills L1's sets evenly as it is.
 template <class T>
 Extent pitch_of(const Domain& domain) {
-  return odd_lines<T>(domain.phases * domain.channels);
+  const Extent values = domain.phases * domain.channels;
+  return values * Extent(sizeof(T)) <= 512 ? values : odd_lines<T>(values);
 }
 inline Extent tile_bytes(const Domain& domain, std::size_t element) {
   const Extent pitch = element == 4 ? pitch_of<float>(domain) : pitch_of<double>(domain);
@@ -26,24 +27,25 @@ inline bool has_small_blocks(const Tilings& t, const Domain& domain, std::size_t
   return t.columns.dilation * tile_bytes(domain, element) <= block_bytes;
 }
 
-// Tile rows of all images and interleaved layers make one list, which is cut into runs, and tile columns into others.
+// Tile rows of all images and interleaved layers make one list, which is cut into even runs, and tile columns into
+// others.
 struct Cut {
-  Extent list, rows, row_blocks;
-  Extent columns, column_blocks;  // of each of the layers beside each other
+  Split columns;  // of each of the layers beside each other
+  Split rows;  // of the list
 
-  Cut(const Tilings& t, const Domain& domain, Extent N, std::size_t element) {
-    const Extent tile_columns = t.columns.tiles(), layers = t.columns.dilation;
-    list = N * t.rows.dilation * t.rows.tiles();
-    // About 56 tiles: fewer read U too often, more push V out of L2 (64 to 512 channels: best of 14 to 196).
-    const Extent most = std::clamp<Extent>(block_bytes / tile_bytes(domain, element), 1, 56);
-    column_blocks = ceil_div(tile_columns * layers, most);
-    columns = ceil_div(tile_columns, column_blocks);
-    column_blocks = ceil_div(tile_columns, columns);
-    row_blocks = ceil_div(list, std::max<Extent>(1, most / (columns * layers)));
-    rows = ceil_div(list, std::max<Extent>(1, row_blocks));
-    row_blocks = rows ? ceil_div(list, rows) : 0;
+  Cut(const Tilings& t, const Domain& domain, Extent N, std::size_t element)
+      : columns(t.columns.tiles(), std::max<Extent>(1, most(domain, element) / t.columns.dilation)),
+        rows(N * t.rows.dilation * t.rows.tiles(),
+             std::max<Extent>(1, most(domain, element) / (columns.size(0) * t.columns.dilation))) {}
+
+  Extent blocks() const { return rows.parts * columns.parts; }
+  Extent size(Extent block) const { return rows.size(block / columns.parts) * columns.size(block % columns.parts); }
+
+ private:
+  // About 56 tiles: fewer read U too often, more push V out of L2 (64 to 512 channels: best of 14 to 196).
+  static Extent most(const Domain& domain, std::size_t element) {
+    return std::clamp<Extent>(block_bytes / tile_bytes(domain, element), 1, 56);
   }
-  Extent blocks() const { return row_blocks * column_blocks; }
 };
 
 }  // namespace fastconv::filtering

@@ -117,8 +117,10 @@ Work work(const Variant& v, const ConvProblem& p, Extent lanes, std::size_t elem
   Work w;
   w.multiply_adds = p.N * p.dilation_h * p.dilation_w * products * p.K;
   w.products = 2 * layers * double(products * vectors_out * lanes);
-  // A move takes 4.3 cycles, each good for two operations per lane.
-  w.transforms = layers * tiles * moves * 4.3 * 2 * double(lanes);
+  // A move takes 4.3 cycles, each good for two operations per lane; a row of tiles 15 ns, twice with tails.
+  const double vectors = double(domain.phases * vectors_in + vectors_out);
+  const double rows = double(t.rows.tiles() * (t.columns.tails ? 2 : 1)) * vectors;
+  w.transforms = layers * (tiles * moves * 4.3 * 2 * double(lanes) + rows * 15 * choice_gflops);
   w.weights = double(p.groups * domain.all() * vectors_out * lanes) * double(element);
   w.reads = double(Cut(t, domain, p.N, element).blocks());
   return w;

@@ -56,7 +56,8 @@ struct Algorithm {
   // Multiplications done, those of transforms not counted; null if as many as the definition has.
   Extent (*multiply_adds)(const ConvProblem&) = nullptr;
   double (*cost)(const ConvProblem&, const Kernels&);  // estimated microseconds of one thread, weights packed
-  double (*pack_cost)(const ConvProblem&) = nullptr;  // the same for packing; null if it is packed_bytes at 4 GB/s
+  // The same for packing; null if it is that of packed_bytes.
+  double (*pack_cost)(const ConvProblem&, const Kernels&) = nullptr;
   std::size_t (*packed_bytes)(const ConvProblem&, const Kernels&);
   std::size_t (*workspace)(const ConvProblem&, const Resources&);  // exact bytes
   // Whether it reads and writes NHWC itself; else it only ever sees NCHW, and copies are made for it.
