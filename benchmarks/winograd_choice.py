@@ -21,7 +21,7 @@ from fastconv import _core, numerics
 from fastconv.bench.layers import TABLES, NamedLayer, square
 from fastconv.bench.measure import measure
 from fastconv.bench.provenance import provenance
-from fastconv.dispatch import choose
+from fastconv.dispatch import choose, for_one_call
 from fastconv.threads import num_threads
 
 PLAIN = ("direct", "im2col")
@@ -82,7 +82,8 @@ def measured(layer: NamedLayer, prepared: bool) -> dict[str, Any]:
 
 def judged(cell: dict[str, Any], layer: NamedLayer) -> dict[str, Any]:
     """With the estimates, and what is chosen by them."""
-    problem, prepared = layer.problem(), cell["prepared"]
+    prepared = cell["prepared"]
+    problem = layer.problem() if prepared else for_one_call(layer.problem())
     algorithm = choose(problem, prepared=prepared).algorithm
     return cell | {
         "chosen": _core.variant(algorithm, problem) if algorithm == "winograd" else algorithm,

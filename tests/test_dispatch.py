@@ -83,6 +83,18 @@ def test_few_pixels_do_not_pay_for_transforming_the_weights():
     assert choose(problem, prepared=False).algorithm in ("direct", "im2col")
 
 
+def test_a_single_call_takes_the_variant_that_is_fastest_with_its_packing():
+    problem = layer((1, 512, 14, 14), (512, 512, 3, 3), padding=1)
+    called = dispatch.for_one_call(problem)
+    assert _core.variant("winograd", problem) == "F(4x4,3x3)"
+    assert _core.variant("winograd", called) == "F(2x2,3x3)"
+    assert _core.cost("winograd", called, False) < _core.cost("winograd", problem, False)
+    assert choose(called, prepared=False).algorithm == "winograd"
+    assert fastconv.explain(problem.input_shape, problem.weight_shape, padding=1).problem == called
+    strict = problem.with_error_limit(0.0)
+    assert dispatch.for_one_call(strict) == strict
+
+
 def test_without_winograd_the_cheaper_of_the_others_runs():
     for name in ("3x3, 64 channels", "5x5", "3x3 dilated"):
         problem = LAYERS[name].with_error_limit(0.0)

@@ -69,7 +69,7 @@ def test_multiply_adds_are_those_of_the_algorithm():
 
 def test_multiply_adds_of_tails_and_phases():
     def products(shape, weight, **options):
-        return by_name(fastconv.explain(shape, weight, **options))["winograd"].multiply_adds
+        return by_name(fastconv.explain(shape, weight, **options, prepared=True))["winograd"].multiply_adds
 
     # 14 = 4 + 4 + 4 + 2: three tiles of 6 points and one of 4 along each axis.
     assert products((1, 80, 14, 14), (32, 80, 3, 3), padding=1) == (3 * 6 + 4) ** 2 * 80 * 32
@@ -236,7 +236,7 @@ def test_expected_errors_are_near_the_measured_ones(algorithm, dtype, isa, C):
     wide = np.longdouble if dtype == "float64" else np.float64
     windows = np.lib.stride_tricks.sliding_window_view(x[0], (3, 3), axis=(1, 2)).astype(wide)
     exact = np.einsum("cpqrs,kcrs->kpq", windows, w.astype(wide))
-    problem = fastconv.explain(x.shape, w.shape, dtype=dtype).problem
+    problem = fastconv.explain(x.shape, w.shape, dtype=dtype, prepared=True).problem
     with fastconv.use_isa(isa):
         y = fastconv.conv2d(x[0], w, algorithm=algorithm)
     errors = (y - exact).astype(np.float64) / rms(exact)

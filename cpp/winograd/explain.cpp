@@ -79,7 +79,7 @@ std::string details(const ConvProblem& p) {
       text +=
           "error " + with_digits("%.1f", v.error(p)) + " epsilon, the limit is " + with_digits("%.1f", p.error_limit);
     else
-      text += with_digits("%.2f", microseconds(v, p) / time) + " times the estimated time";
+      text += with_digits("%.2f", microseconds(v, p) / time) + " times the estimated time, weights packed";
   }
   return text;
 }

@@ -221,9 +221,10 @@ def _first_call(
     spec = as_activation(activation)
     limit = as_workspace_limit(workspace_limit)
     y = as_out(out, layer.output_shape, problem.dtype, input=x, weight=w, bias=b)
-    chosen = dispatch.resolve(
-        as_algorithm(algorithm), problem, prepared=False, workspace_limit=limit, max_error=limits.most
-    ).algorithm
+    wanted = as_algorithm(algorithm)
+    if wanted == "auto":
+        problem = dispatch.for_one_call(problem)
+    chosen = dispatch.resolve(wanted, problem, prepared=False, workspace_limit=limit, max_error=limits.most).algorithm
 
     _core.remember(problem, layer.output_shape, chosen, spec, input, weight, bias, *options)
     w_ready = ready(w).reshape(problem.weight_shape)

@@ -113,6 +113,21 @@ RULES = (
 )
 
 
+def for_one_call(problem: Problem) -> Problem:
+    """The problem as "auto" computes it where weights are packed in the call.
+
+    Winograd's variants differ in what packing takes: here by the one that takes least with it. An algorithm that is
+    asked for by name keeps the variant that takes least without, so that a call has the bits of an operator.
+    """
+    best = problem
+    for number in _core.variants("winograd", problem).values():
+        named = problem.with_variant(number)
+        error = _core.expected_error("winograd", named)
+        if error is not None and error <= problem.error_limit:
+            best = min(best, named, key=lambda p: _cost("winograd", p, False))
+    return best
+
+
 def scratch_bytes(algorithm: str, problem: Problem, prepared: bool) -> int:
     """What `workspace_limit` limits: the workspace of a call, and its packed weights unless packed beforehand."""
     packed = 0 if prepared else _core.packed_bytes(algorithm, problem)

@@ -121,7 +121,8 @@ class Explanation:
     """The answer of :func:`explain`; ``print`` it for a table.
 
     Attributes:
-        problem: The layer, in the core's letters.
+        problem: The layer, in the core's letters; unless `prepared`, with the variant of Winograd that a single call
+            takes.
         output_shape: In the user's layout.
         layout: "NCHW" or "NHWC".
         multiply_adds: By the definition, padded taps included.
@@ -201,7 +202,7 @@ def explain_layer(
     layer: Layer, algorithm: str, *, prepared: bool, workspace_limit: int | None, max_error: float | None
 ) -> Explanation:
     """:func:`explain` from checked arguments; `algorithm` is "auto" or a name."""
-    p = layer.problem
+    p = dispatch.for_one_call(layer.problem) if algorithm == "auto" and not prepared else layer.problem
     chosen: str | None
     try:
         chosen, why = dispatch.resolve(
