@@ -7,6 +7,7 @@ void bind_problem(pybind11::module_& module);
 void bind_registry(pybind11::module_& module);
 void bind_plan(pybind11::module_& module);
 void bind_interleaved_plan(pybind11::module_& module);
+void bind_stacked_plan(pybind11::module_& module);
 void bind_operator(pybind11::module_& module);
 void bind_remembered_call(pybind11::module_& module);
 void bind_machine(pybind11::module_& module);
@@ -20,6 +21,7 @@ PYBIND11_MODULE(_core, module) {
   bind_registry(module);
   bind_plan(module);
   bind_interleaved_plan(module);
+  bind_stacked_plan(module);
   bind_operator(module);
   bind_remembered_call(module);
   bind_machine(module);

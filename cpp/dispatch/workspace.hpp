@@ -1,6 +1,6 @@
 // Scratch memory of a call. Asking the system for it anew costs page faults (about 0.1 ms per MiB), so each thread
-// keeps what it last used, up to a bound; more than that is given back when the call ends. Two are kept: a plan that is
-// made of plans needs one for itself.
+// keeps what it last used, up to a bound; more than that is given back when the call ends. Three are kept: a plan that
+// is made of plans needs one for itself, and may be part of another.
 #pragma once
 
 #include "base/aligned_buffer.hpp"
@@ -41,7 +41,7 @@ class Workspace {
     bool taken = false;
   };
   static Kept* find_free() {
-    thread_local Kept kept[2];
+    thread_local Kept kept[3];
     for (Kept& one : kept)
       if (!one.taken) return &one;
     return nullptr;

@@ -9,7 +9,7 @@
 
 from fastconv import grad
 from fastconv._core import Problem, build_info
-from fastconv.conv import conv1d, conv2d
+from fastconv.conv import conv1d, conv2d, conv3d
 from fastconv.dense import ConstraintError, DenseStructure, dense_matrix, dense_structure, kernel_from_dense
 from fastconv.introspection import (
     AlgorithmReport,
@@ -22,9 +22,16 @@ from fastconv.introspection import (
     summary,
 )
 from fastconv.isa import available_isas, use_isa, warn_of_environment
-from fastconv.prepared import Conv1d, Conv2d
+from fastconv.prepared import Conv1d, Conv2d, Conv3d
 from fastconv.threads import get_num_threads, num_threads, set_num_threads
-from fastconv.transposed import ConvTranspose1d, ConvTranspose2d, conv_transpose1d, conv_transpose2d
+from fastconv.transposed import (
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 
 __version__ = build_info()["version"]
 
@@ -35,8 +42,10 @@ __all__ = [
     "ConstraintError",
     "Conv1d",
     "Conv2d",
+    "Conv3d",
     "ConvTranspose1d",
     "ConvTranspose2d",
+    "ConvTranspose3d",
     "DenseStructure",
     "Explanation",
     "Problem",
@@ -45,9 +54,11 @@ __all__ = [
     "available_isas",
     "conv1d",
     "conv2d",
+    "conv3d",
     "conv_output_shape",
     "conv_transpose1d",
     "conv_transpose2d",
+    "conv_transpose3d",
     "dense_matrix",
     "dense_structure",
     "explain",

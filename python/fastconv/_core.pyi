@@ -174,6 +174,27 @@ class InterleavedPlan(Operation):
     def workspace_bytes(self) -> int:
         """Of outputs before they are interleaved; the plans have theirs beside it."""
 
+@final
+class StackedPlan(Operation):
+    """A convolution of volumes as ones of images, whose channels are all the planes that a plane of outputs looks at.
+
+    extents: N, C, D, H * W; K, planes of the output, P * Q; groups. Of a phase: the operation, None for planes that
+    see no tap, and (first, step, count, portion, taps, start, plane_step, tap_step): planes first + j * step, j <
+    count, by an operation on `portion` images; tap m of plane j is input plane start + j * plane_step + m * tap_step.
+    """
+
+    def __init__(
+        self,
+        like: Problem,
+        extents: tuple[int, int, int, int, int, int, int, int],
+        phases: list[tuple[Plan | InterleavedPlan | None, tuple[int, int, int, int, int, int, int, int]]],
+        blank_values: _Array | None,
+    ) -> None: ...
+    def __call__(self, x: _Array, out: _Array | None = None) -> _Array:
+        """x, out: (N, C, D, H * W) and (N, K, planes, P * Q), or channels last; else as for Plan."""
+    @property
+    def workspace_bytes(self) -> int: ...
+
 def phase_filters(
     weight: _Array, groups: int, rows: tuple[tuple[int, ...], ...], columns: tuple[tuple[int, ...], ...], /
 ) -> _Array:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastconv import _core, numerics
-from fastconv.geometry import LINE, PLANE, Geometry, Space, as_geometry, as_int, is_int
+from fastconv.geometry import LINE, PLANE, Geometry, Pads, Space, as_geometry, as_int, is_int
 
 Array: TypeAlias = npt.NDArray[np.floating[Any]]
 Activation: TypeAlias = str | tuple[str, float] | tuple[str, float, float] | None
@@ -163,11 +163,6 @@ class Layer(NamedTuple):
         return users_shape(self.problem.output_shape, self.layout, self.batched)
 
     @property
-    def extents(self) -> Shape:
-        """Of the user's input, along its spatial axes."""
-        return (self.problem.H, self.problem.W)[PLANE.rank - self.space.rank :]
-
-    @property
     def core_shapes(self) -> tuple[Shape, Shape]:
         """Of the input and the output, as the core has them."""
         return self.problem.input_shape, self.problem.output_shape
@@ -218,19 +213,25 @@ def as_images(shape: object, name: str, layout: str) -> Images:
     return Images("N" in sizes, sizes.get("N", 1), sizes["C"], extents)
 
 
-def fit(
-    input_shape: object,
-    weight_shape: object,
-    geometry: Geometry,
-    layout: str,
-    dtype: str,
-    names: tuple[str, str],
-) -> Layer:
-    """Lay checked filters on an image: the layer, or ValueError. `names` are what messages call the two tensors."""
+class Laid(NamedTuple):
+    """Sound filters on a sound image, of any number of axes: numbers per axis."""
+
+    batched: bool
+    N: int
+    C: int
+    K: int
+    extents: tuple[int, ...]
+    kernel: tuple[int, ...]
+    pads: Pads
+    outputs: tuple[int, ...]
+
+
+def lay(input_shape: object, weight_shape: object, geometry: Geometry, layout: str, names: tuple[str, str]) -> Laid:
+    """Lay checked filters on an image, or ValueError. `names` are what messages call the two tensors."""
     input_name, weight_name = names
-    space, groups = geometry.space, geometry.groups
+    groups = geometry.groups
     image = as_shape(input_shape, input_name, f"{layout} {layout[1:]}")
-    K, C_per_group, *taps = weight = as_filters(weight_shape, groups, weight_name, space)
+    K, C_per_group, *taps = weight = as_filters(weight_shape, groups, weight_name, geometry.space)
     batched, N, C, extents = as_images(image, input_name, layout)
     if C_per_group * groups != C:
         raise ValueError(
@@ -247,21 +248,34 @@ def fit(
             f"{_product(fields)} (dilation * (size - 1) + 1), got {_product(padded)} "
             f"({_product(extents)} with padding {' and '.join(f'{low} + {high}' for low, high in pads)})"
         )
+    return Laid(batched, N, C, K, extents, kernel, pads, geometry.outputs(padded, kernel))
+
+
+def fit(
+    input_shape: object,
+    weight_shape: object,
+    geometry: Geometry,
+    layout: str,
+    dtype: str,
+    names: tuple[str, str],
+) -> Layer:
+    """A layer of one or two axes from checked filters and an image; ValueError if they do not go together."""
+    space = geometry.space
+    laid = lay(input_shape, weight_shape, geometry, layout, names)
     # An axis that the user's arrays do not have is one pixel high.
     missing = PLANE.rank - space.rank
-    H, W = (1,) * missing + extents
-    R, S = (1,) * missing + kernel
+    H, W = (1,) * missing + laid.extents
+    R, S = (1,) * missing + laid.kernel
     stride_h, stride_w = (1,) * missing + geometry.stride
     dilation_h, dilation_w = (1,) * missing + geometry.dilation
-    (top, bottom), (left, right) = ((0, 0),) * missing + pads
-    core_layout = PLANE.layouts[space.layouts.index(layout)]
+    (top, bottom), (left, right) = ((0, 0),) * missing + laid.pads
     problem = _core.Problem(
         dtype,
-        N,
-        C,
+        laid.N,
+        laid.C,
         H,
         W,
-        K,
+        laid.K,
         R,
         S,
         stride_h,
@@ -272,10 +286,10 @@ def fit(
         right,
         dilation_h,
         dilation_w,
-        groups,
-        core_layout,
+        geometry.groups,
+        PLANE.layouts[space.layouts.index(layout)],
     )
-    return Layer(problem, batched, space)
+    return Layer(problem, laid.batched, space)
 
 
 def _product(sizes: tuple[int, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Convolutions whose weights are used once: :func:`conv1d` and :func:`conv2d` pack them at each call.
+"""Convolutions whose weights are used once: :func:`conv1d`, :func:`conv2d` and :func:`conv3d` pack them at each call.
 
 They try the shortest way first: the core remembers calls. Only what it does not know comes to the checks and
 conversions below; a call that raises does so there, before any work.
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from fastconv import _core, dispatch
+from fastconv import _core, dispatch, volumes
 from fastconv.arguments import (
     Activation,
     as_accuracy,
@@ -18,10 +18,11 @@ from fastconv.arguments import (
     as_layout,
     as_workspace_limit,
     fit,
+    lay,
 )
 from fastconv.arrays import as_array, as_bias, as_out, ready, run_on
 from fastconv.dispatch import as_algorithm
-from fastconv.geometry import LINE, PLANE, AnyPadding, Padding, Pair, Space, Steps, as_geometry
+from fastconv.geometry import LINE, PLANE, VOLUME, AnyPadding, Padding, Pair, Space, Steps, as_geometry
 
 _remembered_call = _core.remembered_call
 
@@ -203,6 +204,65 @@ def conv1d(
         accuracy,
         max_error,
     )
+
+
+def conv3d(
+    input: npt.ArrayLike,
+    weight: npt.ArrayLike,
+    bias: npt.ArrayLike | None = None,
+    stride: Steps = 1,
+    padding: AnyPadding = 0,
+    dilation: Steps = 1,
+    groups: int = 1,
+    *,
+    algorithm: str = "auto",
+    layout: str = "NCDHW",
+    activation: Activation = None,
+    out: npt.NDArray[Any] | None = None,
+    accuracy: str = "balanced",
+    max_error: float | None = None,
+) -> npt.NDArray[Any]:
+    """Convolve volumes with K filters (cross-correlation: the filters are not flipped).
+
+    The positional arguments and their meaning are those of ``torch.nn.functional.conv3d``. Depth becomes further
+    channels of convolutions of images: see :mod:`fastconv.volumes`. :class:`Conv3d` packs the weights once.
+
+    Args:
+        input: Volumes, shape (N, C, D, H, W) or (C, D, H, W); with ``layout="NDHWC"`` (N, D, H, W, C) or (D, H, W, C).
+            float32 or float64.
+        weight: Filters, shape (K, C // groups, T, R, S) in either layout, of the dtype of `input`.
+        bias: One value per filter, shape (K,), of the dtype of `input`; or None.
+        stride, dilation: In voxels, at least 1: an int or a (depth, height, width) triple.
+        padding: Zeros around the volume: an int, a triple, ``((front, back), (top, bottom), (left, right))``,
+            ``"valid"``, ``"same"`` or ``"same_lower"``.
+        groups, activation, out, accuracy, max_error: As in :func:`conv2d`.
+        algorithm: ``"auto"``, or a name from :func:`algorithms`, of the convolutions of images.
+        layout: ``"NCDHW"`` or ``"NDHWC"``, of input and output.
+    Returns:
+        `out`, or a new array of shape (N, K, O, P, Q), or (N, O, P, Q, K) with ``layout="NDHWC"``, or without N if
+        `input` has none. O = (D + front + back - dilation_d * (T - 1) - 1) // stride_d + 1; P and Q likewise.
+    Raises:
+        ValueError, TypeError, MemoryError, KeyboardInterrupt: As :func:`conv2d` does.
+    Source: letters as in the cuDNN paper, arXiv:1410.0759.
+
+    >>> x = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2)
+    >>> conv3d(x, np.ones((1, 1, 2, 1, 1), np.float32))
+    array([[[[ 4.,  6.],
+             [ 8., 10.]]]], dtype=float32)
+    """
+    x = as_array(input, "input")
+    w = as_array(weight, "weight", x.dtype.name, "input")
+    geometry = as_geometry(stride, padding, dilation, groups, VOLUME)
+    layout = as_layout(layout, VOLUME)
+    limits = as_accuracy(accuracy, max_error)
+    laid = lay(x.shape, w.shape, geometry, layout, ("input", "weight"))
+    volume = volumes.of_convolution(laid, geometry, layout, x.dtype.name)
+    b = as_bias(bias, w)
+    spec = as_activation(activation)
+    y = as_out(out, volume.output_shape, volume.dtype, input=x, weight=w, bias=b)
+    own_bias = None if b is None else ready(b)
+    plan = volumes.plan(volume, ready(w), own_bias, spec, as_algorithm(algorithm), limits, prepared=False)
+    return run_on(volume.shapes_for(plan), plan, x, y)
 
 
 def _first_call(

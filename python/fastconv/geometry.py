@@ -51,7 +51,14 @@ PLANE = Space(
     ("HW", "RS", "PQ"),
     ("NCHW", "NHWC"),
 )
-SPACES = {space.rank: space for space in (LINE, PLANE)}
+VOLUME = Space(
+    ("depth", "height", "width"),
+    "(depth, height, width) triple of ints",
+    "((front, back), (top, bottom), (left, right))",
+    ("DHW", "TRS", "OPQ"),
+    ("NCDHW", "NDHWC"),
+)
+SPACES = {space.rank: space for space in (LINE, PLANE, VOLUME)}
 
 
 def is_int(value: object) -> TypeGuard[int]:
@@ -126,6 +133,11 @@ class Geometry(NamedTuple):
     def fields(self, kernel: tuple[int, ...]) -> tuple[int, ...]:
         """Pixels from the first tap to the last, both included."""
         return tuple(dilation * (taps - 1) + 1 for dilation, taps in zip(self.dilation, kernel, strict=True))
+
+    def outputs(self, padded: tuple[int, ...], kernel: tuple[int, ...]) -> tuple[int, ...]:
+        """Extents of the output, from those of the padded image."""
+        numbers = zip(padded, self.fields(kernel), self.stride, strict=True)
+        return tuple((size - field) // stride + 1 for size, field, stride in numbers)
 
 
 def as_geometry(stride: object, padding: object, dilation: object, groups: object, space: Space = PLANE) -> Geometry:

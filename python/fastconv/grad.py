@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
-from fastconv import _core, phases
-from fastconv.arguments import Array, Layer, Shape, as_accuracy, as_filters, as_layer, as_layout
-from fastconv.arrays import as_array, as_out, is_ready, ready, run_on
-from fastconv.geometry import LINE, PLANE, AnyPadding, Padding, Pair, Space, Steps, as_geometry
-from fastconv.transposed import Spread, fit_transposed
+from fastconv import _core, volumes
+from fastconv.arguments import Array, Laid, Shape, as_accuracy, as_layout, fit, lay
+from fastconv.arrays import as_array, as_out, is_ready, ready
+from fastconv.geometry import LINE, PLANE, VOLUME, AnyPadding, Geometry, Padding, Pair, Space, Steps, as_geometry
+from fastconv.transposed import Spread, fit_transposed, run_once
 
-__all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight"]
+__all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight", "conv3d_input", "conv3d_weight"]
 
 
 def conv1d_input(
@@ -151,22 +152,78 @@ def conv2d_weight(
     return _by_weight(PLANE, input, weight_size, grad_output, stride, padding, dilation, groups, layout, out)
 
 
+def conv3d_input(
+    input_size: Shape,
+    weight: npt.ArrayLike,
+    grad_output: npt.ArrayLike,
+    stride: Steps = 1,
+    padding: AnyPadding = 0,
+    dilation: Steps = 1,
+    groups: int = 1,
+    *,
+    layout: str = "NCDHW",
+    out: npt.NDArray[Any] | None = None,
+) -> npt.NDArray[Any]:
+    """The gradient of :func:`fastconv.conv3d` by its input: :func:`conv2d_input` for three axes.
+
+    Args:
+        input_size: Shape of the input, (N, C, D, H, W) or (C, D, H, W); in `layout`.
+        weight: Filters, shape (K, C // groups, T, R, S).
+        grad_output: Gradient by the output, of the shape that `conv3d` returns.
+        stride, padding, dilation, groups: Those of the convolution.
+        layout: ``"NCDHW"`` or ``"NDHWC"``.
+        out: Array for the result, of shape `input_size`, sharing no memory with the other arrays.
+    Returns:
+        `out`, or a new array of shape `input_size`.
+    Raises:
+        ValueError, TypeError: As :func:`conv2d_input` does.
+    Source: :mod:`fastconv.phases`.
+    """
+    return _by_input(VOLUME, input_size, weight, grad_output, stride, padding, dilation, groups, layout, out)
+
+
+def conv3d_weight(
+    input: npt.ArrayLike,
+    weight_size: Shape,
+    grad_output: npt.ArrayLike,
+    stride: Steps = 1,
+    padding: AnyPadding = 0,
+    dilation: Steps = 1,
+    groups: int = 1,
+    *,
+    layout: str = "NCDHW",
+    out: npt.NDArray[Any] | None = None,
+) -> npt.NDArray[Any]:
+    """The gradient of :func:`fastconv.conv3d` by its weights: :func:`conv2d_weight` for three axes.
+
+    Args:
+        input: Volumes, shape (N, C, D, H, W) or (C, D, H, W); with ``layout="NDHWC"`` (N, D, H, W, C) or
+            (D, H, W, C).
+        weight_size: Shape of the weights, (K, C // groups, T, R, S).
+        grad_output: Gradient by the output, of the shape that `conv3d` returns.
+        stride, padding, dilation, groups: Those of the convolution.
+        layout: ``"NCDHW"`` or ``"NDHWC"``.
+        out: Array for the result, of shape `weight_size`, sharing no memory with the other arrays.
+    Returns:
+        `out`, or a new array of shape `weight_size`.
+    Raises:
+        ValueError, TypeError: As :func:`conv2d_weight` does.
+    Source: as for :func:`conv2d_weight`.
+    """
+    return _by_weight(VOLUME, input, weight_size, grad_output, stride, padding, dilation, groups, layout, out)
+
+
 def _by_input(space: Space, input_size: object, weight: object, grad_output: object, *options: Any) -> npt.NDArray[Any]:
     *numbers, layout, out = options
     w = as_array(weight, "weight")
     dy = as_array(grad_output, "grad_output", w.dtype.name, "weight")
     layout = as_layout(layout, space)
-    forward = _forward(space, input_size, w.shape, ("input_size", "weight"), dy, layout, numbers)
-    stride, padding, dilation, groups = numbers
-    geometry = as_geometry(stride, padding, dilation, groups, space)
-    extents = forward.extents
-    pads = geometry.pads(extents, w.shape[2:])
-    spread = Spread(geometry.stride, pads, (0,) * space.rank, geometry.groups, geometry.dilation, space)
-    layer = fit_transposed(dy.shape, w.shape, spread, layout, w.dtype.name, ("grad_output", "weight"), extents)
+    laid, geometry = _forward(space, input_size, w.shape, ("input_size", "weight"), dy, layout, numbers)
+    spread = Spread(geometry.stride, laid.pads, (0,) * space.rank, geometry.groups, geometry.dilation, space)
+    layer = fit_transposed(dy.shape, w.shape, spread, layout, w.dtype.name, ("grad_output", "weight"), laid.extents)
     y = as_out(out, layer.output_shape, layer.dtype, weight=w, grad_output=dy)
-    filters = ready(w).reshape(*w.shape[:2], *layer.kernel)
-    plan = phases.plan(layer, filters, None, None, "auto", as_accuracy("balanced", None), prepared=False)
-    return run_on(layer, plan, dy, y)
+    limits = as_accuracy("balanced", None)
+    return run_once(layer, dy, w, None, None, "auto", limits, y)
 
 
 def _by_weight(
@@ -175,13 +232,22 @@ def _by_weight(
     *numbers, layout, out = options
     x = as_array(input, "input")
     dy = as_array(grad_output, "grad_output", x.dtype.name, "input")
-    layer = _forward(space, x.shape, weight_size, ("input", "weight_size"), dy, as_layout(layout, space), numbers)
-    problem = layer.problem
-    shape = as_filters(weight_size, problem.groups, "weight_size", space)
+    layout = as_layout(layout, space)
+    laid, geometry = _forward(space, x.shape, weight_size, ("input", "weight_size"), dy, layout, numbers)
+    shape = laid.K, laid.C // geometry.groups, *laid.kernel
     y = as_out(out, shape, x.dtype.name, input=x, grad_output=dy)
+    if space is VOLUME:
+        volume = volumes.of_convolution(laid, geometry, layout, x.dtype.name)
+        images = (x, dy) if laid.batched else (x[np.newaxis], dy[np.newaxis])
+        result = volumes.weight_gradient(volume, *images)
+        if y is None:
+            return np.ascontiguousarray(result)
+        y[...] = result
+        return y
+    layer = fit(x.shape, shape, geometry, layout, x.dtype.name, ("input", "weight_size"))
     of_input, of_output = layer.core_shapes
-    direct = None if y is None or not is_ready(y) else y.reshape(problem.weight_shape)
-    result = _core.weight_gradient(problem, ready(x).reshape(of_input), ready(dy).reshape(of_output), direct)
+    direct = None if y is None or not is_ready(y) else y.reshape(layer.problem.weight_shape)
+    result = _core.weight_gradient(layer.problem, ready(x).reshape(of_input), ready(dy).reshape(of_output), direct)
     if y is None:
         return result.reshape(shape)
     if direct is None:
@@ -191,11 +257,14 @@ def _by_weight(
 
 def _forward(
     space: Space, input_size: object, weight_size: object, names: tuple[str, str], dy: Array, layout: str, numbers: Any
-) -> Layer:
+) -> tuple[Laid, Geometry]:
     """The convolution itself; its output has the shape of the gradient."""
-    layer = as_layer(input_size, weight_size, *numbers, layout=layout, dtype=dy.dtype, names=names, space=space)
-    if dy.shape != layer.output_shape:
-        raise ValueError(
-            f"grad_output: expected shape {layer.output_shape}, that of the convolution's output, got {dy.shape}"
-        )
-    return layer
+    stride, padding, dilation, groups = numbers
+    geometry = as_geometry(stride, padding, dilation, groups, space)
+    laid = lay(input_size, weight_size, geometry, layout, names)
+    channels_last = layout == space.layouts[1]
+    shape = (laid.N, *laid.outputs, laid.K) if channels_last else (laid.N, laid.K, *laid.outputs)
+    shape = shape if laid.batched else shape[1:]
+    if dy.shape != shape:
+        raise ValueError(f"grad_output: expected shape {shape}, that of the convolution's output, got {dy.shape}")
+    return laid, geometry

@@ -26,6 +26,12 @@ from fastconv.geometry import PLANE
 _WAITING_BYTES = 4 * 1024 * 1024
 
 
+def portion(count: int, item_bytes: int) -> int:
+    """How many of `count` items to take at a time, a divisor of it, at least 1."""
+    most = max(1, _WAITING_BYTES // max(item_bytes, 1))
+    return next((n for n in range(min(most, count), 0, -1) if count % n == 0), 1)
+
+
 class Part(NamedTuple):
     """Along an axis: phases that are one convolution, and that convolution.
 
@@ -126,17 +132,18 @@ class Transposed(NamedTuple):
         rows, columns = (along(*numbers_of_axis) for numbers_of_axis in numbers)
         return rows, columns
 
-    def images_at_a_time(self) -> int:
-        one = self.K * math.prod(self.outputs) * np.dtype(self.dtype).itemsize
-        most = max(1, _WAITING_BYTES // max(one, 1))
-        return next((n for n in range(min(most, self.N), 0, -1) if self.N % n == 0), 1)
+    def images_at_a_time(self, rows: Part, columns: Part) -> int:
+        """All of them if no outputs wait."""
+        if self._is_whole(rows, columns):
+            return self.N
+        return portion(self.N, self.K * math.prod(self.outputs) * np.dtype(self.dtype).itemsize)
 
     def problem(self, rows: Part, columns: Part) -> _core.Problem:
         """The convolution of a part in each direction."""
         phases = len(rows.phases) * len(columns.phases)
         return _core.Problem(
             self.dtype,
-            self.images_at_a_time(),
+            self.images_at_a_time(rows, columns),
             self.C,
             *self.extents,
             self.K * phases,
@@ -151,6 +158,23 @@ class Transposed(NamedTuple):
             self.groups,
             self.core_layout,
         )
+
+    def one_convolution(self) -> tuple[Part, Part] | None:
+        """The parts, if all outputs are those of one convolution as it makes them: by stride 1, none passed over."""
+        rows, columns = self.axes
+        if len(rows.parts) != 1 or len(columns.parts) != 1:
+            return None
+        row, column = rows.parts[0], columns.parts[0]
+        problem = self.problem(row, column)
+        as_made = self._is_whole(row, column) and self.outputs == (problem.P, problem.Q)
+        return (row, column) if as_made else None
+
+    def _is_whole(self, rows: Part, columns: Part) -> bool:
+        return (rows.phases, columns.phases) == tuple(((0, 1, outputs, 0),) for outputs in self.outputs)
+
+    def filters(self, weight: Array, rows: Part, columns: Part) -> Array:
+        """Of the convolution of two parts, from (C, K // groups, R, S): in each group, every phase's in turn."""
+        return _core.phase_filters(weight, self.groups, rows.taps, columns.taps)
 
     def per_filter(self, values: Array, rows: Part, columns: Part) -> Array:
         """One value per filter of that convolution, from one per filter of the whole."""
@@ -181,7 +205,7 @@ def plan(
         chosen = dispatch.resolve(
             algorithm, problem, prepared=prepared, workspace_limit=None, max_error=limits.most
         ).algorithm
-        filters = _core.phase_filters(weight, layer.groups, row.taps, column.taps)
+        filters = layer.filters(weight, row, column)
         own_bias = None if bias is None else layer.per_filter(bias, row, column)
         part = _core.Plan(problem, chosen, filters, own_bias, activation)
         plans.append((part, list(itertools.product(row.phases, column.phases))))
@@ -191,9 +215,9 @@ def plan(
     if not plans:  # no output sees a tap: one plan all the same, which says what the input is
         none = 0, 1, 0, 0
         tap = Part((none,), ((0,),), 1, (0, 0))
-        filters = _core.phase_filters(weight, layer.groups, tap.taps, tap.taps)
+        filters = layer.filters(weight, tap, tap)
         plans.append((_core.Plan(layer.problem(tap, tap), "direct", filters), [(none, none)]))
-    values = _blank_values(layer, bias, activation) if blank else None
+    values = blank_values(layer.dtype, layer.K, bias, activation) if blank else None
     extents = layer.N, layer.K, *layer.outputs
     return _core.InterleavedPlan(plans[0][0].problem, extents, plans, blank, values)
 
@@ -202,9 +226,9 @@ def _unskipped(part: Part) -> list[tuple[int, int, int, int]]:
     return [(first, stride, count, 0) for first, stride, count, _ in part.phases]
 
 
-def _blank_values(layer: Transposed, bias: Array | None, activation: tuple[str, float, float] | None) -> Array:
+def blank_values(dtype: str, K: int, bias: Array | None, activation: tuple[str, float, float] | None) -> Array:
     """What outputs are that see no tap: the activation of the bias, for each filter."""
-    pixel = _core.Problem(layer.dtype, 1, 1, 1, 1, layer.K, 1, 1)
-    zero = np.zeros((1, 1, 1, 1), layer.dtype)
-    weight = np.zeros((layer.K, 1, 1, 1), layer.dtype)
+    pixel = _core.Problem(dtype, 1, 1, 1, 1, K, 1, 1)
+    zero = np.zeros((1, 1, 1, 1), dtype)
+    weight = np.zeros((K, 1, 1, 1), dtype)
     return _core.run_once(pixel, "direct", activation, zero, weight, bias, None).reshape(-1)

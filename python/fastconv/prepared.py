@@ -1,4 +1,4 @@
-"""Convolutions with weights of their own: :class:`Conv1d` and :class:`Conv2d` pack them once per shape of input.
+"""Convolutions with weights of their own: :class:`Conv1d`, :class:`Conv2d`, :class:`Conv3d` pack them once per shape.
 
 A call goes the shortest way first: an operator remembers its plans, and the core calls them. Only a shape that is new,
 or an array that is not plain, comes to the checks and conversions below.
@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy.typing as npt
 
-from fastconv import _core, dispatch, introspection
+from fastconv import _core, dispatch, introspection, volumes
 from fastconv.arguments import (
     Activation,
     Array,
@@ -22,10 +22,11 @@ from fastconv.arguments import (
     as_layout,
     as_workspace_limit,
     fit,
+    lay,
 )
-from fastconv.arrays import as_array, as_bias, as_out, ready, run_on
+from fastconv.arrays import Reshaped, as_array, as_bias, as_out, ready, run_on
 from fastconv.dispatch import as_algorithm
-from fastconv.geometry import LINE, PLANE, AnyPadding, Geometry, Space, Steps, as_geometry
+from fastconv.geometry import LINE, PLANE, VOLUME, AnyPadding, Geometry, Space, Steps, as_geometry
 
 # Input shapes an operator keeps a plan for; each plan holds packed weights of its own.
 PLANS_KEPT = 16
@@ -103,7 +104,7 @@ class _Convolution(_core.Operator):
     def _set(self, recipe: _Recipe) -> None:
         self._recipe = recipe
 
-    def _prepare(self, input_shape: Shape) -> tuple[_core.Plan, Layer]:
+    def _prepare(self, input_shape: Shape) -> tuple[_core.Plan | _core.StackedPlan, Reshaped]:
         layer = self._recipe.layer(input_shape, "x")
         plan = self._kept(input_shape)
         if plan is None:
@@ -117,6 +118,26 @@ class _Convolution(_core.Operator):
         images = as_array(x, "x", dtype, "weight")
         plan, layer = self._prepare(images.shape)
         return run_on(layer, plan, images, as_out(out, layer.output_shape, dtype, x=images))
+
+    def __getstate__(self) -> dict[str, _Recipe]:
+        return {"recipe": self._recipe}
+
+    def __setstate__(self, state: dict[str, _Recipe]) -> None:
+        self._set(state["recipe"])
+
+    def __repr__(self) -> str:
+        recipe = self._recipe
+        parts = [f"weight={recipe.weight.dtype.name}{list(recipe.weight.shape)}"]
+        if recipe.bias is not None:
+            parts.append(f"bias={recipe.bias.dtype.name}{list(recipe.bias.shape)}")
+        options = {**recipe.geometry._asdict(), **recipe._asdict()}
+        defaults = {**as_geometry(1, 0, 1, 1, self._space)._asdict(), **_SHOWN, "layout": self._space.layouts[0]}
+        parts += [f"{name}={options[name]!r}" for name, default in defaults.items() if options[name] != default]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+class _Explained(_Convolution):
+    """Of operators that are one layer of the core."""
 
     def explain(self, input_shape: Shape) -> introspection.Explanation:
         """What would run for an input of this shape, and why: :func:`fastconv.explain` with this operator's arguments.
@@ -138,24 +159,8 @@ class _Convolution(_core.Operator):
             max_error=recipe.max_error,
         )
 
-    def __getstate__(self) -> dict[str, _Recipe]:
-        return {"recipe": self._recipe}
 
-    def __setstate__(self, state: dict[str, _Recipe]) -> None:
-        self._set(state["recipe"])
-
-    def __repr__(self) -> str:
-        recipe = self._recipe
-        parts = [f"weight={recipe.weight.dtype.name}{list(recipe.weight.shape)}"]
-        if recipe.bias is not None:
-            parts.append(f"bias={recipe.bias.dtype.name}{list(recipe.bias.shape)}")
-        options = {**recipe.geometry._asdict(), **recipe._asdict()}
-        defaults = {**as_geometry(1, 0, 1, 1, self._space)._asdict(), **_SHOWN, "layout": self._space.layouts[0]}
-        parts += [f"{name}={options[name]!r}" for name, default in defaults.items() if options[name] != default]
-        return f"{type(self).__name__}({', '.join(parts)})"
-
-
-class Conv1d(_Convolution):
+class Conv1d(_Explained):
     """A convolution of signals with weights of its own, packed once per shape of input: ``op(x)``, ``op(x, out=y)``.
 
     As :class:`Conv2d` in everything but the shapes, which are those of :func:`conv1d`.
@@ -177,7 +182,7 @@ class Conv1d(_Convolution):
     _space = LINE
 
 
-class Conv2d(_Convolution):
+class Conv2d(_Explained):
     """A convolution with weights of its own, packed once per shape of input: ``op(x)``, ``op(x, out=y)``.
 
     Arguments are those of :func:`conv2d`, except that `workspace_limit` does not count packed weights, which belong to
@@ -208,6 +213,40 @@ class Conv2d(_Convolution):
     """
 
     _space = PLANE
+
+
+class Conv3d(_Convolution):
+    """A convolution of volumes with weights of its own, packed once per shape of input: ``op(x)``, ``op(x, out=y)``.
+
+    As :class:`Conv2d` in everything but the shapes, which are those of :func:`conv3d`; `workspace_limit` is not heeded.
+
+    Args:
+        weight: Filters, shape (K, C // groups, T, R, S), float32 or float64.
+        bias: One value per filter, shape (K,), of the dtype of `weight`; or None.
+        stride, padding, dilation, groups, layout: As in :func:`conv3d`.
+        algorithm, activation, accuracy, max_error: As in :class:`Conv2d`.
+    Raises:
+        ValueError, TypeError: As :class:`Conv2d` does.
+    Source: :mod:`fastconv.volumes`.
+
+    >>> Conv3d(np.ones((1, 1, 2, 2, 2), np.float32))(np.ones((1, 2, 2, 3), np.float32))
+    array([[[[8., 8.]]]], dtype=float32)
+    """
+
+    _space = VOLUME
+
+    def _prepare(self, input_shape: Shape) -> tuple[_core.Plan | _core.StackedPlan, Reshaped]:
+        recipe = self._recipe
+        w = recipe.weight
+        laid = lay(input_shape, w.shape, recipe.geometry, recipe.layout, ("x", "weight"))
+        volume = volumes.of_convolution(laid, recipe.geometry, recipe.layout, w.dtype.name)
+        plan = self._kept(input_shape)
+        if plan is None:
+            limits = as_accuracy(recipe.accuracy, recipe.max_error)
+            spec = as_activation(recipe.activation)
+            plan = volumes.plan(volume, w, recipe.bias, spec, recipe.algorithm, limits, prepared=True)
+            self._keep(input_shape, volume.output_shape, plan, PLANS_KEPT)
+        return plan, volume.shapes_for(plan)
 
 
 # What repr() shows unless it has this value (layout: the first of the space's), beside the geometry.

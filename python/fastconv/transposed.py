@@ -1,5 +1,5 @@
-"""Transposed convolutions: :func:`conv_transpose1d`, :func:`conv_transpose2d`, and with weights prepared once,
-:class:`ConvTranspose1d`, :class:`ConvTranspose2d`. :mod:`fastconv.phases` says how they are computed.
+"""Transposed convolutions: :func:`conv_transpose1d`, :func:`conv_transpose2d`, :func:`conv_transpose3d`; with weights
+prepared once, :class:`ConvTranspose1d` to :class:`ConvTranspose3d`. :mod:`fastconv.phases` says how they are computed.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy.typing as npt
 
-from fastconv import _core, phases
+from fastconv import _core, dispatch, phases, volumes
 from fastconv.arguments import (
     Activation,
     Array,
+    Limits,
     Shape,
     as_accuracy,
     as_activation,
@@ -19,11 +20,25 @@ from fastconv.arguments import (
     as_images,
     as_layout,
 )
-from fastconv.arrays import as_array, as_bias_of, as_out, ready, run_on
+from fastconv.arrays import Reshaped, as_array, as_bias_of, as_out, ready, run_on
 from fastconv.dispatch import as_algorithm
-from fastconv.geometry import LINE, PLANE, AnyPadding, Padding, Pads, Pair, Space, Steps, as_int, as_padding, as_steps
+from fastconv.geometry import (
+    LINE,
+    PLANE,
+    VOLUME,
+    AnyPadding,
+    Padding,
+    Pads,
+    Pair,
+    Space,
+    Steps,
+    as_int,
+    as_padding,
+    as_steps,
+)
 from fastconv.phases import Transposed
 from fastconv.prepared import PLANS_KEPT
+from fastconv.volumes import Volume
 
 
 class Spread(NamedTuple):
@@ -76,7 +91,7 @@ def fit_transposed(
     dtype: str,
     names: tuple[str, str] = ("input", "weight"),
     outputs: tuple[int, ...] | None = None,
-) -> Transposed:
+) -> Transposed | Volume:
     """Lay checked filters (C, K // groups, ...) on an image; `outputs` instead of what the padding leaves."""
     input_name, weight_name = names
     space, groups = spread.space, spread.groups
@@ -94,6 +109,11 @@ def fit_transposed(
             f"{input_name}: expected outputs of at least 1 pixel, got {' x '.join(map(str, outputs))}; {input_name} "
             f"has shape {input_shape}, {weight_name} {weight_shape}"
         )
+
+    if space is VOLUME:
+        numbers: Any = images.extents, kernel, outputs, spread.stride, spread.dilation, spread.padding
+        volume = Volume(dtype, layout, images.batched, images.N, C, Kg * groups, groups, *numbers)
+        return volume._replace(transposed=True)
 
     def plane(numbers: tuple[int, ...], missing: int) -> tuple[int, int]:
         height, width = (missing,) * (PLANE.rank - space.rank) + numbers
@@ -134,9 +154,49 @@ def _convolve(space: Space, input: object, weight: object, bias: object, *option
     limits = as_accuracy(accuracy, max_error)
     chosen = as_algorithm(algorithm)
     y = as_out(out, layer.output_shape, layer.dtype, input=x, weight=w, bias=b)
-    filters = ready(w).reshape(shape[0], shape[1], *layer.kernel)
-    plan = phases.plan(layer, filters, None if b is None else ready(b), spec, chosen, limits, prepared=False)
-    return run_on(layer, plan, x, y)
+    return run_once(layer, x, w, b, spec, chosen, limits, y)
+
+
+def run_once(
+    layer: Transposed | Volume,
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    activation: tuple[str, float, float] | None,
+    algorithm: str,
+    limits: Limits,
+    out: Array | None,
+) -> Array:
+    """The result for checked arrays, with weights that are used once."""
+    w, b = ready(weight), None if bias is None else ready(bias)
+    if isinstance(layer, Transposed) and (whole := layer.one_convolution()) is not None:
+        problem = limits.applied_to(layer.problem(*whole))
+        chosen = dispatch.resolve(
+            algorithm, problem, prepared=False, workspace_limit=None, max_error=limits.most
+        ).algorithm
+        filters = layer.filters(w.reshape(*w.shape[:2], *layer.kernel), *whole)
+        return run_on(layer, lambda x, y: _core.run_once(problem, chosen, activation, x, filters, b, y), x, out)
+    plan, shapes = make_plan(layer, w, b, activation, algorithm, limits, prepared=False)
+    return run_on(shapes, plan, x, out)
+
+
+def make_plan(
+    layer: Transposed | Volume,
+    weight: Array,
+    bias: Array | None,
+    activation: tuple[str, float, float] | None,
+    algorithm: str,
+    limits: Limits,
+    *,
+    prepared: bool,
+) -> tuple[_core.InterleavedPlan | _core.StackedPlan, Reshaped]:
+    """A plan and the shapes it has."""
+    if isinstance(layer, Volume):
+        stacked = volumes.plan(layer, weight, bias, activation, algorithm, limits, prepared=prepared)
+        assert isinstance(stacked, _core.StackedPlan), "a transposed one is never seen as images"
+        return stacked, layer.shapes_for(stacked)
+    filters = weight.reshape(*weight.shape[:2], *layer.kernel)
+    return phases.plan(layer, filters, bias, activation, algorithm, limits, prepared=prepared), layer
 
 
 def conv_transpose2d(
@@ -263,6 +323,64 @@ def conv_transpose1d(
     )
 
 
+def conv_transpose3d(
+    input: npt.ArrayLike,
+    weight: npt.ArrayLike,
+    bias: npt.ArrayLike | None = None,
+    stride: Steps = 1,
+    padding: AnyPadding = 0,
+    output_padding: Steps = 0,
+    groups: int = 1,
+    dilation: Steps = 1,
+    *,
+    algorithm: str = "auto",
+    layout: str = "NCDHW",
+    activation: Activation = None,
+    out: npt.NDArray[Any] | None = None,
+    accuracy: str = "balanced",
+    max_error: float | None = None,
+) -> npt.NDArray[Any]:
+    """Spread volumes over a larger output: :func:`conv_transpose2d` for three axes.
+
+    The positional arguments and their meaning are those of ``torch.nn.functional.conv_transpose3d``.
+
+    Args:
+        input: Volumes, shape (N, C, D, H, W) or (C, D, H, W); with ``layout="NDHWC"`` (N, D, H, W, C) or (D, H, W, C).
+        weight: Filters, shape (C, K // groups, T, R, S) in either layout, of the dtype of `input`.
+        bias: One value per channel of the output, shape (K,); or None.
+        stride, output_padding, dilation: An int or a (depth, height, width) triple.
+        padding: Output voxels cut off: an int, a triple, or ``((front, back), (top, bottom), (left, right))``.
+        groups, algorithm, activation, out, accuracy, max_error: As in :func:`conv_transpose2d`.
+        layout: ``"NCDHW"`` or ``"NDHWC"``, of input and output.
+    Returns:
+        `out`, or a new array of shape (N, K, O, P, Q), or (N, O, P, Q, K) with ``layout="NDHWC"``, or without N if
+        `input` has none.
+    Raises:
+        ValueError, TypeError, MemoryError, KeyboardInterrupt: As :func:`conv_transpose2d` does.
+    Source: :mod:`fastconv.phases`, :mod:`fastconv.volumes`.
+
+    >>> conv_transpose3d(np.ones((1, 1, 1, 2), np.float32), np.ones((1, 1, 1, 1, 2), np.float32))
+    array([[[[1., 2., 1.]]]], dtype=float32)
+    """
+    return _convolve(
+        VOLUME,
+        input,
+        weight,
+        bias,
+        stride,
+        padding,
+        output_padding,
+        groups,
+        dilation,
+        algorithm,
+        layout,
+        activation,
+        out,
+        accuracy,
+        max_error,
+    )
+
+
 class _Recipe(NamedTuple):
     """What an operator is made of; plans follow from it and a shape."""
 
@@ -312,18 +430,18 @@ class _Transposition(_core.Operator):
             *as_accuracy(accuracy, max_error),
         )
 
-    def _prepare(self, input_shape: Shape) -> tuple[_core.InterleavedPlan, Transposed]:
+    def _prepare(self, input_shape: Shape) -> tuple[_core.InterleavedPlan | _core.StackedPlan, Reshaped]:
         recipe = self._recipe
         w = recipe.weight
         layer = fit_transposed(input_shape, w.shape, recipe.spread, recipe.layout, w.dtype.name, ("x", "weight"))
         plan = self._kept(input_shape)
-        if plan is None:
-            filters = w.reshape(*w.shape[:2], *layer.kernel)
-            limits = as_accuracy(recipe.accuracy, recipe.max_error)
-            spec = as_activation(recipe.activation)
-            plan = phases.plan(layer, filters, recipe.bias, spec, recipe.algorithm, limits, prepared=True)
-            self._keep(input_shape, layer.output_shape, plan, PLANS_KEPT)
-        return plan, layer
+        if plan is not None:
+            return plan, layer.shapes_for(plan) if isinstance(layer, Volume) else layer
+        limits = as_accuracy(recipe.accuracy, recipe.max_error)
+        spec = as_activation(recipe.activation)
+        plan, shapes = make_plan(layer, w, recipe.bias, spec, recipe.algorithm, limits, prepared=True)
+        self._keep(input_shape, layer.output_shape, plan, PLANS_KEPT)
+        return plan, shapes
 
     def _checked_call(self, x: object, out: object = None) -> Array:
         """What a call does if no plan takes its arguments as they are."""
@@ -359,6 +477,24 @@ class ConvTranspose1d(_Transposition):
     """
 
     _space = LINE
+
+
+class ConvTranspose3d(_Transposition):
+    """A transposed convolution of volumes with weights of its own: ``op(x)``, ``op(x, out=y)``.
+
+    As :class:`ConvTranspose2d` in everything but the shapes, which are those of :func:`conv_transpose3d`.
+
+    Args:
+        weight: Filters, shape (C, K // groups, T, R, S), float32 or float64.
+        bias: One value per channel of the output, shape (K,); or None.
+        stride, padding, output_padding, groups, dilation, layout: As in :func:`conv_transpose3d`.
+        algorithm, activation, accuracy, max_error: As in :class:`ConvTranspose2d`.
+    Raises:
+        ValueError, TypeError: As :class:`ConvTranspose2d` does.
+    Source: :mod:`fastconv.phases`, :mod:`fastconv.volumes`.
+    """
+
+    _space = VOLUME
 
 
 class ConvTranspose2d(_Transposition):

@@ -1,0 +1,258 @@
+"""Convolutions of volumes as ones of images: depth becomes further channels.
+
+A plane of the output looks at one plane of the input per tap in depth. Laid one behind the other as channels of one
+image, with the filters' taps in depth as channels too, they make a convolution of images, by any algorithm, whose sums
+run over depth as well; no plane of outputs is added to another. Planes wait in workspace, some MiB of them at a time.
+Volumes with kernels of one pixel in height and width, or of one plane in depth, are images as they are, if strides and
+pads allow, and nothing is copied. A transposed convolution is one such stack for each phase of the stride in depth.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastconv import _core, dispatch, phases
+from fastconv.arguments import Array, Limits, Shape
+from fastconv.geometry import PLANE, VOLUME, Geometry, Pads
+from fastconv.phases import Transposed
+
+Triple = tuple[int, int, int]
+Activation = tuple[str, float, float] | None
+
+
+class Shapes(NamedTuple):
+    """Of input and output, as a plan has them, and of the output as the user has it."""
+
+    core_shapes: tuple[Shape, Shape]
+    output_shape: Shape
+
+
+class Volume(NamedTuple):
+    """A sound convolution of volumes, or its transposed one: numbers per axis, depth first.
+
+    Attributes:
+        pads: Zeros around the input; of a transposed convolution, outputs cut off.
+    """
+
+    dtype: str
+    layout: str
+    batched: bool
+    N: int
+    C: int
+    K: int
+    groups: int
+    extents: Triple
+    kernel: Triple
+    outputs: Triple
+    stride: Triple
+    dilation: Triple
+    pads: Pads
+    transposed: bool = False
+
+    @property
+    def core_layout(self) -> str:
+        return PLANE.layouts[VOLUME.layouts.index(self.layout)]
+
+    def _shape(self, channels: int, extents: tuple[int, ...]) -> Shape:
+        channels_last = self.layout == VOLUME.layouts[1]
+        return (self.N, *extents, channels) if channels_last else (self.N, channels, *extents)
+
+    @property
+    def output_shape(self) -> Shape:
+        shape = self._shape(self.K, self.outputs)
+        return shape if self.batched else shape[1:]
+
+    def _as_planes(self, channels: int, extents: Triple) -> Shape:
+        return self._shape(channels, (extents[0], extents[1] * extents[2]))
+
+    def shapes_for(self, plan: _core.Plan | _core.StackedPlan) -> Shapes:
+        """Of a plan of this convolution: those of images, or height and width as one axis."""
+        if isinstance(plan, _core.Plan):
+            core_shapes: tuple[Shape, Shape] = plan.problem.input_shape, plan.problem.output_shape
+        else:
+            core_shapes = self._as_planes(self.C, self.extents), self._as_planes(self.K, self.outputs)
+        return Shapes(core_shapes, self.output_shape)
+
+    @property
+    def _moves_in_planes(self) -> bool:
+        """Whether outputs look at other pixels of a plane than their own."""
+        own = self.kernel[1:] == self.stride[1:] == (1, 1) and self.pads[1:] == ((0, 0), (0, 0))
+        return not own
+
+    def as_images(self) -> _core.Problem | None:
+        """The convolution as one of the same arrays seen as images, if there is such a one."""
+        if self.transposed:
+            return None
+        D, H, W = self.extents
+        if not self._moves_in_planes:  # a plane is a row of pixels
+            sizes = self.N, self.C, D, H * W, self.K, self.kernel[0], 1
+            geometry = self.stride[0], 1, *self.pads[0], 0, 0, self.dilation[0], 1
+            return _core.Problem(self.dtype, *sizes, *geometry, self.groups, self.core_layout)
+        own_plane = self.kernel[0] == self.stride[0] == 1 and self.pads[0] == (0, 0)
+        if own_plane and (D == 1 or self.layout == VOLUME.layouts[1]):  # planes are images already
+            return self._plane_problem(self.N * D, 1)
+        return None
+
+    def _plane_problem(self, images: int, taps: int) -> _core.Problem:
+        sizes = images, self.C * taps, *self.extents[1:], self.K, *self.kernel[1:]
+        (top, bottom), (left, right) = self.pads[1:]
+        geometry = *self.stride[1:], top, bottom, left, right, *self.dilation[1:]
+        return _core.Problem(self.dtype, *sizes, *geometry, self.groups, self.core_layout)
+
+    def stacks(self) -> list[Stack]:
+        """The planes of the output, by what they look at."""
+        if not self.transposed:
+            taps = tuple(range(self.kernel[0]))
+            numbers = 0, 1, self.outputs[0], -self.pads[0][0], self.stride[0], self.dilation[0]
+            return [Stack(taps, *numbers)]
+        axis = phases.along(
+            self.extents[0], self.kernel[0], self.stride[0], self.dilation[0], self.pads[0][0], self.outputs[0]
+        )
+        stacks = [Stack((), first, step, count, 0, 0, 0) for first, step, count, _ in axis.blank]
+        for part in axis.parts:
+            start = part.phases[0][3] - part.pads[0]
+            for (first, step, count, _), taps in zip(part.phases, part.taps, strict=True):
+                stacks.append(Stack(taps, first, step, count, start, 1, part.dilation))
+        return stacks
+
+
+class Stack(NamedTuple):
+    """Planes first + j * step of the output, j < planes: the i-th of `taps` looks at plane start + j * plane_step + i *
+    tap_step of the input.
+    """
+
+    taps: tuple[int, ...]
+    first: int
+    step: int
+    planes: int
+    start: int
+    plane_step: int
+    tap_step: int
+
+
+def of_convolution(laid: Any, geometry: Geometry, layout: str, dtype: str) -> Volume:
+    """From filters laid on a volume."""
+    numbers: dict[str, Any] = laid._asdict()
+    return Volume(
+        dtype=dtype,
+        layout=layout,
+        groups=geometry.groups,
+        stride=geometry.stride,  # type: ignore[arg-type]  # of three, as the space has axes
+        dilation=geometry.dilation,  # type: ignore[arg-type]
+        **numbers,
+    )
+
+
+def plan(
+    volume: Volume,
+    weight: Array,
+    bias: Array | None,
+    activation: Activation,
+    algorithm: str,
+    limits: Limits,
+    *,
+    prepared: bool,
+) -> _core.Plan | _core.StackedPlan:
+    """Everything that is done once. `weight` is (K, C // groups, T, R, S), transposed (C, K // groups, T, R, S).
+
+    Raises:
+        ValueError: `algorithm` rejects a convolution of images that this is made of.
+    """
+
+    def image_plan(problem: _core.Problem, filters: Array) -> _core.Plan:
+        problem = limits.applied_to(problem)
+        chosen = dispatch.resolve(
+            algorithm, problem, prepared=prepared, workspace_limit=None, max_error=limits.most
+        ).algorithm
+        return _core.Plan(problem, chosen, filters, bias, activation)
+
+    problem = volume.as_images()
+    if problem is not None:
+        return image_plan(problem, weight.reshape(problem.weight_shape))
+
+    stacked: list[tuple[_core.Plan | _core.InterleavedPlan | None, Any]] = []
+    blank = False
+    for taps, first, step, count, *steps in volume.stacks():
+        if not taps:
+            stacked.append((None, (first, step, count, 1, 0, 0, 0, 0)))
+            blank = True
+            continue
+        image = len(taps) * volume.C * math.prod(volume.extents[1:])
+        images = phases.portion(count, image * np.dtype(volume.dtype).itemsize)
+        filters = _filters(volume, weight, taps)
+        operation: _core.Plan | _core.InterleavedPlan
+        if volume.transposed:
+            layer = _transposed_plane(volume, images, len(taps))
+            operation = phases.plan(layer, filters, bias, activation, algorithm, limits, prepared=prepared)
+        else:
+            operation = image_plan(volume._plane_problem(images, len(taps)), filters)
+        stacked.append((operation, (first, step, count, images, len(taps), *steps)))
+    D, H, W = volume.extents
+    planes, P, Q = volume.outputs
+    like = _core.Problem(volume.dtype, 1, 1, 1, 1, 1, 1, 1, layout=volume.core_layout)
+    extents = volume.N, volume.C, D, H * W, volume.K, planes, P * Q, volume.groups
+    values = phases.blank_values(volume.dtype, volume.K, bias, activation) if blank else None
+    return _core.StackedPlan(like, extents, stacked, values)
+
+
+def _filters(volume: Volume, weight: Array, taps: tuple[int, ...]) -> Array:
+    """Of images whose channels are, group by group, the taps' planes of all the group's channels."""
+    picked = weight[:, :, list(taps)] if taps != tuple(range(weight.shape[2])) else weight
+    T, R, S = len(taps), *weight.shape[3:]
+    if volume.transposed:
+        C, Kg = weight.shape[:2]
+        grouped = picked.reshape(volume.groups, C // volume.groups, Kg, T, R, S).transpose(0, 3, 1, 2, 4, 5)
+        return np.ascontiguousarray(grouped).reshape(C * T, Kg, R, S)
+    K, Cg = weight.shape[:2]
+    return np.ascontiguousarray(picked.transpose(0, 2, 1, 3, 4)).reshape(K, T * Cg, R, S)
+
+
+def _transposed_plane(volume: Volume, images: int, taps: int) -> Transposed:
+    def plane(numbers: Triple) -> tuple[int, int]:
+        return numbers[1], numbers[2]
+
+    return Transposed(
+        volume.dtype,
+        volume.core_layout,
+        volume.core_layout,
+        True,
+        images,
+        volume.C * taps,
+        volume.K,
+        volume.groups,
+        plane(volume.extents),
+        plane(volume.kernel),
+        plane(volume.outputs),
+        plane(volume.stride),
+        plane(volume.dilation),
+        (volume.pads[1][0], volume.pads[2][0]),
+    )
+
+
+def weight_gradient(volume: Volume, x: Array, dy: Array) -> Array:
+    """(K, C // groups, T, R, S) of a convolution, from its input and the gradient of its output, with all axes.
+
+    Every plane of outputs is an image, and the planes it looks at are copied to be that image's channels: workspace of
+    T times the input.
+    """
+    channels_last = volume.layout == VOLUME.layouts[1]
+    if channels_last:
+        x, dy = np.moveaxis(x, -1, 1), np.moveaxis(dy, -1, 1)
+    T, groups = volume.kernel[0], volume.groups
+    (front, back), stride, dilation = volume.pads[0], volume.stride[0], volume.dilation[0]
+    padded = np.pad(x, ((0, 0), (0, 0), (front, back), (0, 0), (0, 0)))
+    N, C, _, H, W = padded.shape
+    K, planes, P, Q = dy.shape[1:]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, dilation * (T - 1) + 1, axis=2)
+    windows = windows[:, :, ::stride, ..., ::dilation].reshape(N, groups, C // groups, planes, H, W, T)
+    images = np.ascontiguousarray(windows.transpose(0, 3, 1, 6, 2, 4, 5)).reshape(N * planes, C * T, H, W)
+    gradients = np.ascontiguousarray(dy.transpose(0, 2, 1, 3, 4)).reshape(N * planes, K, P, Q)
+    first = volume._replace(layout=VOLUME.layouts[0])
+    dw: Array = _core.weight_gradient(first._plane_problem(N * planes, T), images, gradients, None)
+    R, S = volume.kernel[1:]
+    dw = dw.reshape(K, T, C // groups, R, S)
+    by_channels: Array = dw.transpose(0, 2, 1, 3, 4)
+    return by_channels

@@ -1,0 +1,76 @@
+// StackedPlan: convolutions of volumes.
+#include <pybind11/stl.h>
+
+#include "call.hpp"
+#include "fastconv/interleaved_plan.hpp"
+#include "fastconv/stacked_plan.hpp"
+#include "run_released.hpp"
+
+namespace fastconv::python {
+
+namespace {
+
+using Numbers = std::array<Extent, 8>;  // first, step, count, portion; taps, start, plane_step, tap_step
+
+// Images that an operation takes and makes: of those that are made of others it is known.
+void require_images(const py::object& operation, const StackShape& s, const Numbers& n) {
+  Extent inputs = 0, outputs = 0;
+  if (py::isinstance<Plan>(operation)) {
+    const ConvProblem& p = operation.cast<const Plan&>().problem();
+    inputs = p.input_size(), outputs = p.output_size();
+  } else {
+    const auto& plan = operation.cast<const InterleavedPlan&>();
+    const InterleavedShape& o = plan.shape();
+    const ConvProblem& p = plan.plans().at(0).plan->problem();
+    inputs = o.N * p.C * p.H * p.W, outputs = o.N * o.K * o.P * o.Q;
+  }
+  if (inputs != n[3] * n[4] * s.C * s.pixels || outputs != n[3] * s.K * s.out_pixels)
+    throw py::value_error("phases: expected an operation on a portion of images");
+}
+
+StackedPlan make(const ConvProblem& like, const std::array<Extent, 8>& extents,
+                 const std::vector<std::pair<py::object, Numbers>>& phases, const py::object& blank_values) {
+  const auto& e = extents;
+  const StackShape shape{like.dtype, like.layout, e[0], e[1], e[2], e[3], e[4], e[5], e[6], e[7]};
+  std::vector<StackPhase> stacked;
+  for (const auto& [operation, n] : phases) {
+    if (!operation.is_none()) require_images(operation, shape, n);
+    stacked.push_back({operation.is_none() ? nullptr : operation.cast<std::shared_ptr<Operation>>(), n[0], n[1], n[2],
+                       n[3], n[4], n[5], n[6], n[7]});
+  }
+  const void* values = nullptr;
+  if (!blank_values.is_none()) {
+    const auto array = py::reinterpret_borrow<py::array>(blank_values);
+    require(array, "blank_values", shape.dtype, std::array{shape.K});
+    values = array.data();
+  }
+  return StackedPlan(shape, std::move(stacked), values);
+}
+
+// Shapes with pixels as one axis.
+Shape4 with_planes(Layout layout, Extent N, Extent channels, Extent planes, Extent pixels) {
+  if (layout == Layout::nhwc) return {N, planes, pixels, channels};
+  return {N, channels, planes, pixels};
+}
+
+py::array call(const StackedPlan& plan, const py::array& x, const py::object& out) {
+  const StackShape& s = plan.shape();
+  require(x, "x", s.dtype, with_planes(s.layout, s.N, s.C, s.D, s.pixels));
+  py::array y = output_or_new(s.dtype, with_planes(s.layout, s.N, s.K, s.planes, s.out_pixels), out);
+  require_apart(y, x, "x");
+  const void* from = x.data();
+  void* to = y.mutable_data();
+  run_released(plan.is_brief(), [&] { return plan.run(from, to); });
+  return y;
+}
+
+}  // namespace
+
+void bind_stacked_plan(py::module_& module) {
+  py::class_<StackedPlan, Operation, std::shared_ptr<StackedPlan>>(module, "StackedPlan", py::is_final())
+      .def(py::init(&make), py::arg("like"), py::arg("extents"), py::arg("phases"), py::arg("blank_values"))
+      .def("__call__", &call, py::arg("x"), py::arg("out") = py::none())
+      .def_property_readonly("workspace_bytes", &StackedPlan::workspace_bytes);
+}
+
+}  // namespace fastconv::python
