@@ -21,8 +21,10 @@ from fastconv.bench.measure import Timing, measure
 # fastconv's prepared form, if there is one.
 PREPARED = {
     "conv1d": "Conv1d",
+    "conv3d": "Conv3d",
     "conv_transpose1d": "ConvTranspose1d",
     "conv_transpose2d": "ConvTranspose2d",
+    "conv_transpose3d": "ConvTranspose3d",
 }
 
 
@@ -76,6 +78,14 @@ def spread1d(name: str, C: int, W: int, K: int, S: int, N: int = 1, **options: A
 
 def spread2d(name: str, C: int, size: int, K: int, taps: int, N: int = 1, **options: Any) -> Case:
     return Case("conv_transpose2d", name, ((N, C, size, size), (C, K // options.get("groups", 1), taps, taps)), options)
+
+
+def conv3d(name: str, C: int, extents: tuple[int, ...], K: int, kernel: tuple[int, ...], **options: Any) -> Case:
+    return Case("conv3d", name, ((1, C, *extents), (K, C // options.get("groups", 1), *kernel)), options)
+
+
+def spread3d(name: str, C: int, extents: tuple[int, ...], K: int, kernel: tuple[int, ...], **options: Any) -> Case:
+    return Case("conv_transpose3d", name, ((1, C, *extents), (C, K, *kernel)), options)
 
 
 def gradient(operator: str, name: str, C: int, size: int, K: int, taps: int, N: int = 1, **options: Any) -> Case:
@@ -138,6 +148,22 @@ CASES = (
     spread2d("3x3 by 1, 64 @56", 64, 56, 64, 3, padding=1),
     *gradients("conv2d_input"),
     *gradients("conv2d_weight"),
+    conv3d("C3D 3x3x3, 3->64 @16x112", 3, (16, 112, 112), 64, (3, 3, 3), padding=1),
+    conv3d("C3D 3x3x3, 64->128 @16x56", 64, (16, 56, 56), 128, (3, 3, 3), padding=1),
+    conv3d("C3D 3x3x3, 256 @8x28", 256, (8, 28, 28), 256, (3, 3, 3), padding=1),
+    conv3d("C3D 3x3x3, 512 @2x7", 512, (2, 7, 7), 512, (3, 3, 3), padding=1),
+    conv3d("I3D 7x7x7 by 2, 3->64 @16x112", 3, (16, 112, 112), 64, (7, 7, 7), stride=2, padding=3),
+    conv3d("R(2+1)D 1x3x3, 64->144 @8x56", 64, (8, 56, 56), 144, (1, 3, 3), padding=(0, 1, 1)),
+    conv3d("R(2+1)D 3x1x1, 144->64 @8x56", 144, (8, 56, 56), 64, (3, 1, 1), padding=(1, 0, 0)),
+    conv3d("1x1x1, 256->64 @8x28", 256, (8, 28, 28), 64, (1, 1, 1)),
+    conv3d("3D U-Net 3x3x3, 32->64 @32", 32, (32, 32, 32), 64, (3, 3, 3), padding=1),
+    conv3d("3x3x3 by 2, 64->128 @16x28", 64, (16, 28, 28), 128, (3, 3, 3), stride=2, padding=1),
+    spread3d("3D U-Net 2x2x2 by 2, 256->128 @8", 256, (8, 8, 8), 128, (2, 2, 2), stride=2),
+    spread3d("3D U-Net 2x2x2 by 2, 64->32 @32", 64, (32, 32, 32), 32, (2, 2, 2), stride=2),
+    spread3d("3D-GAN 4x4x4 by 2, 512->256 @4", 512, (4, 4, 4), 256, (4, 4, 4), stride=2, padding=1),
+    spread3d("3D-GAN 4x4x4 by 2, 128->64 @16", 128, (16, 16, 16), 64, (4, 4, 4), stride=2, padding=1),
+    spread3d("3x3x3 by 2, 64->32 @16", 64, (16, 16, 16), 32, (3, 3, 3), stride=2, padding=1, output_padding=1),
+    spread3d("3x3x3 by 1, 32 @24", 32, (24, 24, 24), 32, (3, 3, 3), padding=1),
 )
 
 

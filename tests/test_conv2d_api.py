@@ -280,10 +280,10 @@ BAD_CALLS = {
         TypeError,
         "input: expected dtype float32 or float64, got int64; nothing is converted",
     ),
-    "half precision": (
-        {"weight": w3.astype(np.float16)},
+    "whole numbers": (
+        {"weight": w3.astype(np.int16)},
         TypeError,
-        "weight: expected dtype float32 or float64, got float16; nothing is converted",
+        "weight: expected dtype float32 or float64, got int16; nothing is converted",
     ),
     "mixed dtypes": (
         {"weight": w3.astype(np.float64)},

@@ -27,18 +27,29 @@ def as_array(value: object, name: str, dtype: str | None = None, whose: str = ""
 
     Lists are refused: their dtype would be a guess. So are masked arrays, since the mask would be lost.
     """
+    array = viewed(value, name)
+    if array.dtype.name not in DTYPES:
+        raise TypeError(f"{name}: expected dtype float32 or float64, got {array.dtype.name}; nothing is converted")
+    if dtype is not None and array.dtype.name != dtype:
+        raise TypeError(f"{name}: expected {dtype}, the dtype of {whose}, got {array.dtype.name}; nothing is converted")
+    return array
+
+
+def viewed(value: object, name: str) -> npt.NDArray[Any]:
+    """The array itself, or a view of what NumPy can make an array of without going through its items."""
     if not isinstance(value, np.ndarray):
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            try:
+                return np.from_dlpack(value)
+            except (BufferError, RuntimeError, TypeError) as error:
+                raise TypeError(f"{name}: expected memory that NumPy can view, got {error}") from None
         if not _is_viewable(value):
             raise TypeError(f"{name}: expected a NumPy array, got {type(value).__name__}")
-        value = np.asarray(value)
-    elif type(value) is not np.ndarray:
+        return np.asarray(value)
+    if type(value) is not np.ndarray:
         if isinstance(value, np.ma.MaskedArray):
             raise TypeError(f"{name}: expected an array without a mask, got a masked array; fill it first")
-        value = value.view(np.ndarray)
-    if value.dtype.name not in DTYPES:
-        raise TypeError(f"{name}: expected dtype float32 or float64, got {value.dtype.name}; nothing is converted")
-    if dtype is not None and value.dtype.name != dtype:
-        raise TypeError(f"{name}: expected {dtype}, the dtype of {whose}, got {value.dtype.name}; nothing is converted")
+        return value.view(np.ndarray)
     return value
 
 

@@ -6,6 +6,8 @@ conversions below; a call that raises does so there, before any work.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy.typing as npt
@@ -22,6 +24,7 @@ from fastconv.arguments import (
 )
 from fastconv.arrays import as_array, as_bias, as_out, ready, run_on
 from fastconv.dispatch import as_algorithm
+from fastconv.dtypes import convert, need_converting
 from fastconv.geometry import LINE, PLANE, VOLUME, AnyPadding, Padding, Pair, Space, Steps, as_geometry
 
 _remembered_call = _core.remembered_call
@@ -43,6 +46,7 @@ def conv2d(
     workspace_limit: int | None = None,
     accuracy: str = "balanced",
     max_error: float | None = None,
+    promote: bool = False,
 ) -> npt.NDArray[Any]:
     """Convolve images with K filters (cross-correlation: the filters are not flipped).
 
@@ -51,7 +55,8 @@ def conv2d(
 
     Args:
         input: Images, shape (N, C, H, W) or (C, H, W); with ``layout="NHWC"`` (N, H, W, C) or (H, W, C). float32 or
-            float64: an array, or what NumPy can view as one; not a list.
+            float64: an array, or what NumPy can view as one; not a list. Or float16, bfloat16, complex64, complex128,
+            or a PyTorch tensor on the CPU: see :mod:`fastconv.dtypes`.
         weight: Filters, shape (K, C // groups, R, S) in either layout, of the dtype of `input`.
         bias: One value per filter, shape (K,), of the dtype of `input`; or None.
         stride: In pixels, at least 1: an int or a (height, width) pair.
@@ -75,6 +80,7 @@ def conv2d(
             both root mean square); ``"fast"`` within 250. See :mod:`fastconv.numerics`.
         max_error: Instead of `accuracy`: the largest error that may be expected for normal data, over the root mean
             square of the output; None for no such limit.
+        promote: False takes arrays of one dtype alone; True brings them to the one that NumPy's rules give.
     Returns:
         `out`, or a new array of shape (N, K, P, Q), or (N, P, Q, K) with ``layout="NHWC"``, or without N if `input` has
         none. P = (H + top + bottom - dilation_h * (R - 1) - 1) // stride_h + 1; Q likewise.
@@ -110,7 +116,9 @@ def conv2d(
     if y is not NotImplemented:
         return y  # type: ignore[no-any-return]
     return _first_call(
+        conv2d,
         PLANE,
+        promote,
         out,
         input,
         weight,
@@ -144,6 +152,7 @@ def conv1d(
     workspace_limit: int | None = None,
     accuracy: str = "balanced",
     max_error: float | None = None,
+    promote: bool = False,
 ) -> npt.NDArray[Any]:
     """Convolve signals with K filters (cross-correlation: the filters are not flipped).
 
@@ -157,7 +166,8 @@ def conv1d(
         stride, dilation: In samples, at least 1: an int or a tuple of one.
         padding: Zeros around the signal, in samples: an int, a tuple of one, ``((left, right),)``, ``"valid"``,
             ``"same"`` or ``"same_lower"``.
-        groups, algorithm, activation, out, workspace_limit, accuracy, max_error: As in :func:`conv2d`.
+        groups, algorithm, activation, out, workspace_limit, accuracy, max_error,
+            promote: As in :func:`conv2d`.
         layout: ``"NCW"`` or ``"NWC"``, of input and output.
     Returns:
         `out`, or a new array of shape (N, K, Q), or (N, Q, K) with ``layout="NWC"``, or without N if `input` has none.
@@ -188,7 +198,9 @@ def conv1d(
     if y is not NotImplemented:
         return y  # type: ignore[no-any-return]
     return _first_call(
+        conv1d,
         LINE,
+        promote,
         out,
         input,
         weight,
@@ -221,6 +233,7 @@ def conv3d(
     out: npt.NDArray[Any] | None = None,
     accuracy: str = "balanced",
     max_error: float | None = None,
+    promote: bool = False,
 ) -> npt.NDArray[Any]:
     """Convolve volumes with K filters (cross-correlation: the filters are not flipped).
 
@@ -235,7 +248,7 @@ def conv3d(
         stride, dilation: In voxels, at least 1: an int or a (depth, height, width) triple.
         padding: Zeros around the volume: an int, a triple, ``((front, back), (top, bottom), (left, right))``,
             ``"valid"``, ``"same"`` or ``"same_lower"``.
-        groups, activation, out, accuracy, max_error: As in :func:`conv2d`.
+        groups, activation, out, accuracy, max_error, promote: As in :func:`conv2d`.
         algorithm: ``"auto"``, or a name from :func:`algorithms`, of the convolutions of images.
         layout: ``"NCDHW"`` or ``"NDHWC"``, of input and output.
     Returns:
@@ -250,6 +263,19 @@ def conv3d(
     array([[[[ 4.,  6.],
              [ 8., 10.]]]], dtype=float32)
     """
+    if need_converting(input, weight, promote):
+        convolve = partial(
+            conv3d,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            algorithm=algorithm,
+            layout=layout,
+            accuracy=accuracy,
+            max_error=max_error,
+        )
+        return convert(convolve, input, weight, bias, out, activation=activation, promote=promote)  # type: ignore[no-any-return]
     x = as_array(input, "input")
     w = as_array(weight, "weight", x.dtype.name, "input")
     geometry = as_geometry(stride, padding, dilation, groups, VOLUME)
@@ -266,10 +292,31 @@ def conv3d(
 
 
 def _first_call(
-    space: Space, out: object, input: object, weight: object, bias: object, *options: Any
+    function: Callable[..., npt.NDArray[Any]],
+    space: Space,
+    promote: bool,
+    out: object,
+    input: object,
+    weight: object,
+    bias: object,
+    *options: Any,
 ) -> npt.NDArray[Any]:
     """A call that the core does not remember; `options` are in the order of :func:`conv2d`, without `out`."""
     stride, padding, dilation, groups, algorithm, layout, activation, workspace_limit, accuracy, max_error = options
+    if need_converting(input, weight, promote):
+        convolve = partial(
+            function,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            algorithm=algorithm,
+            layout=layout,
+            workspace_limit=workspace_limit,
+            accuracy=accuracy,
+            max_error=max_error,
+        )
+        return convert(convolve, input, weight, bias, out, activation=activation, promote=promote)  # type: ignore[no-any-return]
     x = as_array(input, "input")
     w = as_array(weight, "weight", x.dtype.name, "input")
     geometry = as_geometry(stride, padding, dilation, groups, space)

@@ -4,6 +4,8 @@ prepared once, :class:`ConvTranspose1d` to :class:`ConvTranspose3d`. :mod:`fastc
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import numpy.typing as npt
@@ -22,6 +24,7 @@ from fastconv.arguments import (
 )
 from fastconv.arrays import Reshaped, as_array, as_bias_of, as_out, ready, run_on
 from fastconv.dispatch import as_algorithm
+from fastconv.dtypes import convert, need_converting
 from fastconv.geometry import (
     LINE,
     PLANE,
@@ -142,8 +145,30 @@ def as_spread_filters(weight_shape: object, groups: int, space: Space) -> Shape:
     return as_filters(weight_shape, groups, space=space, letters=("C", "K // groups"))
 
 
-def _convolve(space: Space, input: object, weight: object, bias: object, *options: Any) -> npt.NDArray[Any]:
-    stride, padding, output_padding, groups, dilation, algorithm, layout, activation, out, accuracy, max_error = options
+def _convolve(
+    function: Callable[..., npt.NDArray[Any]],
+    space: Space,
+    input: object,
+    weight: object,
+    bias: object,
+    *options: Any,
+) -> npt.NDArray[Any]:
+    stride, padding, output_padding, groups, dilation, algorithm, layout, activation, out, *limits_given = options
+    accuracy, max_error, promote = limits_given
+    if need_converting(input, weight, promote):
+        convolve = partial(
+            function,
+            stride=stride,
+            padding=padding,
+            output_padding=output_padding,
+            groups=groups,
+            dilation=dilation,
+            algorithm=algorithm,
+            layout=layout,
+            accuracy=accuracy,
+            max_error=max_error,
+        )
+        return convert(convolve, input, weight, bias, out, activation=activation, promote=promote)  # type: ignore[no-any-return]
     x = as_array(input, "input")
     w = as_array(weight, "weight", x.dtype.name, "input")
     spread = as_spread(stride, padding, output_padding, groups, dilation, space)
@@ -215,6 +240,7 @@ def conv_transpose2d(
     out: npt.NDArray[Any] | None = None,
     accuracy: str = "balanced",
     max_error: float | None = None,
+    promote: bool = False,
 ) -> npt.NDArray[Any]:
     """Spread images over a larger output: every pixel adds its multiple of a filter, `stride` apart.
 
@@ -233,7 +259,7 @@ def conv_transpose2d(
         groups: Channels of input and output are cut into this many groups, each convolved on its own.
         dilation: Distance of neighbouring taps in output pixels, at least 1: an int or a (height, width) pair.
         algorithm: ``"auto"``, or a name from :func:`algorithms`, for every phase.
-        layout, activation, out, accuracy, max_error: As in :func:`conv2d`.
+        layout, activation, out, accuracy, max_error, promote: As in :func:`conv2d`.
     Returns:
         `out`, or a new array of shape (N, K, P, Q), or (N, P, Q, K) with ``layout="NHWC"``, or without N if `input` has
         none. P = (H - 1) * stride_h - top - bottom + dilation_h * (R - 1) + output_padding_h + 1; Q likewise.
@@ -248,6 +274,7 @@ def conv_transpose2d(
     array([[[1., 1., 3., 2., 2.]]], dtype=float32)
     """
     return _convolve(
+        conv_transpose2d,
         PLANE,
         input,
         weight,
@@ -263,6 +290,7 @@ def conv_transpose2d(
         out,
         accuracy,
         max_error,
+        promote,
     )
 
 
@@ -282,6 +310,7 @@ def conv_transpose1d(
     out: npt.NDArray[Any] | None = None,
     accuracy: str = "balanced",
     max_error: float | None = None,
+    promote: bool = False,
 ) -> npt.NDArray[Any]:
     """Spread signals over a longer output: :func:`conv_transpose2d` for one axis.
 
@@ -293,7 +322,7 @@ def conv_transpose1d(
         bias: One value per channel of the output, shape (K,); or None.
         stride, output_padding, dilation: An int or a tuple of one.
         padding: Output samples cut off at the ends: an int, a tuple of one, or ``((left, right),)``.
-        groups, algorithm, activation, out, accuracy, max_error: As in :func:`conv_transpose2d`.
+        groups, algorithm, activation, out, accuracy, max_error, promote: As in :func:`conv_transpose2d`.
         layout: ``"NCW"`` or ``"NWC"``, of input and output.
     Returns:
         `out`, or a new array of shape (N, K, Q), or (N, Q, K) with ``layout="NWC"``, or without N if `input` has none.
@@ -305,6 +334,7 @@ def conv_transpose1d(
     array([[1., 1., 3., 2., 2.]], dtype=float32)
     """
     return _convolve(
+        conv_transpose1d,
         LINE,
         input,
         weight,
@@ -320,6 +350,7 @@ def conv_transpose1d(
         out,
         accuracy,
         max_error,
+        promote,
     )
 
 
@@ -339,6 +370,7 @@ def conv_transpose3d(
     out: npt.NDArray[Any] | None = None,
     accuracy: str = "balanced",
     max_error: float | None = None,
+    promote: bool = False,
 ) -> npt.NDArray[Any]:
     """Spread volumes over a larger output: :func:`conv_transpose2d` for three axes.
 
@@ -350,7 +382,7 @@ def conv_transpose3d(
         bias: One value per channel of the output, shape (K,); or None.
         stride, output_padding, dilation: An int or a (depth, height, width) triple.
         padding: Output voxels cut off: an int, a triple, or ``((front, back), (top, bottom), (left, right))``.
-        groups, algorithm, activation, out, accuracy, max_error: As in :func:`conv_transpose2d`.
+        groups, algorithm, activation, out, accuracy, max_error, promote: As in :func:`conv_transpose2d`.
         layout: ``"NCDHW"`` or ``"NDHWC"``, of input and output.
     Returns:
         `out`, or a new array of shape (N, K, O, P, Q), or (N, O, P, Q, K) with ``layout="NDHWC"``, or without N if
@@ -363,6 +395,7 @@ def conv_transpose3d(
     array([[[[1., 2., 1.]]]], dtype=float32)
     """
     return _convolve(
+        conv_transpose3d,
         VOLUME,
         input,
         weight,
@@ -378,6 +411,7 @@ def conv_transpose3d(
         out,
         accuracy,
         max_error,
+        promote,
     )
 
 

@@ -1,0 +1,154 @@
+"""Arrays that the core does not take as they are: half precision, complex numbers, mixed types, PyTorch's tensors.
+
+The core computes in float32 and float64. Half precision is storage: values become float32, the whole convolution is
+computed so, and the result is rounded once. A complex convolution is three real ones. Types are mixed only where
+``promote=True`` asks for it. Tensors share their memory with the arrays that stand for them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fastconv.arrays import as_out, viewed
+
+AnyArray: TypeAlias = npt.NDArray[Any]
+
+HALVES = ("float16", "bfloat16")
+COMPLEX = {"complex64": "float32", "complex128": "float64"}
+
+
+def _is_tensor(value: object) -> bool:
+    torch = sys.modules.get("torch")  # who has a tensor has imported it
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def need_converting(input: object, weight: object, promote: object) -> bool:
+    """Whether :func:`convert` has something to do, or something to say; else arrays go on as they are."""
+    if promote is not False or _is_tensor(input):
+        return True
+    names = (value.dtype.name for value in (input, weight) if isinstance(value, np.ndarray))
+    return any(name in HALVES or name in COMPLEX for name in names)
+
+
+def convert(
+    convolve: Callable[..., AnyArray],
+    input: object,
+    weight: object,
+    bias: object,
+    out: object,
+    *,
+    activation: object,
+    promote: object,
+) -> Any:
+    """The result of ``convolve(input, weight, bias, activation=, out=)``, which takes float32 and float64 arrays.
+
+    Raises:
+        TypeError: Dtypes differ and `promote` is false, or what they are promoted to is not supported; an activation of
+            complex numbers; a tensor elsewhere than on the CPU, or one that requires a gradient.
+    """
+    if not isinstance(promote, bool):
+        raise TypeError(f"promote: expected True or False, got {promote!r}")
+    values = {"input": input, "weight": weight} | ({} if bias is None else {"bias": bias})
+    arrays = {name: as_any_array(value, name) for name, value in values.items()}
+    target = as_any_array(out, "out") if _is_tensor(out) else out
+    if promote:
+        common = np.result_type(*arrays.values())
+        arrays = {name: array.astype(common, copy=False) for name, array in arrays.items()}
+    y = _computed(convolve, arrays, target, activation)
+    if out is not None:
+        return out
+    return _as_tensor(y) if _is_tensor(input) else y
+
+
+def _computed(
+    convolve: Callable[..., AnyArray], arrays: dict[str, AnyArray], out: object, activation: object
+) -> AnyArray:
+    dtype = arrays["input"].dtype
+    for name, array in arrays.items():
+        if array.dtype.name != dtype.name:
+            raise TypeError(
+                f"{name}: expected {dtype.name}, the dtype of input, got {array.dtype.name}; promote=True converts"
+            )
+    x, w, b = arrays["input"], arrays["weight"], arrays.get("bias")
+
+    def run(x: AnyArray, w: AnyArray, b: AnyArray | None) -> AnyArray:
+        return convolve(x, w, b, activation=activation)
+
+    if dtype.name in HALVES:
+        y = run(*(None if a is None else a.astype(np.float32) for a in (x, w, b)))  # type: ignore[arg-type]
+        y = _rounded(y, dtype)
+    elif dtype.name in COMPLEX:
+        if activation is not None:
+            raise TypeError(f"activation: expected None for complex numbers, got {activation!r}")
+        y = _complex(run, x, w, b)
+    else:
+        return convolve(x, w, b, activation=activation, out=out)
+    target = as_out(out, y.shape, dtype.name, **arrays)
+    if target is None:
+        return y
+    target[...] = y
+    return target
+
+
+def _rounded(y: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, as in PyTorch
+        return y.astype(dtype)
+
+
+def _complex(run: Callable[..., AnyArray], x: AnyArray, w: AnyArray, b: AnyArray | None) -> AnyArray:
+    """(x + iX)(w + iW) from three products: xw, XW and (x + X)(w + W).
+
+    Source: Gauss's trick, as in Knuth, The Art of Computer Programming 2, 4.6.4, exercise 41.
+    """
+    bias_real = bias_sum = None
+    if b is not None:
+        bias_real, bias_sum = b.real.copy(), b.real + b.imag
+    real = run(x.real, w.real, bias_real)
+    imaginary = run(x.imag, w.imag, None)
+    y = np.empty(real.shape, x.dtype.newbyteorder("="))
+    y.imag = run(x.real + x.imag, w.real + w.imag, bias_sum)
+    y.imag -= real
+    y.imag -= imaginary
+    y.real = real
+    y.real -= imaginary
+    return y
+
+
+def as_any_array(value: object, name: str) -> AnyArray:
+    """An array of any dtype that shares the memory of an array, a tensor, or what NumPy can view as one."""
+    if not _is_tensor(value):
+        return viewed(value, name)
+    tensor: Any = value
+    if tensor.device.type != "cpu":
+        raise TypeError(f"{name}: expected a tensor on the CPU, got one on {tensor.device}")
+    if tensor.requires_grad:
+        raise TypeError(f"{name}: expected a tensor without a gradient; detach() it")
+    if tensor.is_conj() or tensor.is_neg():
+        tensor = tensor.resolve_conj().resolve_neg()
+    torch = sys.modules["torch"]
+    if tensor.dtype == torch.bfloat16:
+        array: AnyArray = tensor.view(torch.int16).numpy().view(_bfloat16(name))
+        return array
+    array = tensor.numpy()
+    return array
+
+
+def _as_tensor(y: AnyArray) -> Any:
+    torch = sys.modules["torch"]
+    if y.dtype.name == "bfloat16":
+        return torch.from_numpy(y.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(y)
+
+
+def _bfloat16(name: str) -> np.dtype[Any]:
+    try:
+        import ml_dtypes
+    except ImportError:
+        raise TypeError(f"{name}: got bfloat16, which needs the package ml_dtypes") from None
+    bfloat16: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    return bfloat16
