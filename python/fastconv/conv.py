@@ -23,9 +23,10 @@ from fastconv.arguments import (
     lay,
 )
 from fastconv.arrays import as_array, as_bias, as_out, ready, run_on
+from fastconv.borders import as_padding_mode, check_pads, mend
 from fastconv.dispatch import as_algorithm
-from fastconv.dtypes import convert, need_converting
-from fastconv.geometry import LINE, PLANE, VOLUME, AnyPadding, Padding, Pair, Space, Steps, as_geometry
+from fastconv.dtypes import as_any_array, convert, need_converting
+from fastconv.geometry import LINE, PLANE, VOLUME, AnyPadding, Geometry, Padding, Pair, Space, Steps, as_geometry
 
 _remembered_call = _core.remembered_call
 
@@ -47,6 +48,7 @@ def conv2d(
     accuracy: str = "balanced",
     max_error: float | None = None,
     promote: bool = False,
+    padding_mode: str = "zeros",
 ) -> npt.NDArray[Any]:
     """Convolve images with K filters (cross-correlation: the filters are not flipped).
 
@@ -81,6 +83,8 @@ def conv2d(
         max_error: Instead of `accuracy`: the largest error that may be expected for normal data, over the root mean
             square of the output; None for no such limit.
         promote: False takes arrays of one dtype alone; True brings them to the one that NumPy's rules give.
+        padding_mode: What stands in the padding: ``"zeros"``, or what ``torch.nn.Conv2d`` has: ``"reflect"`` (less
+            padding than pixels), ``"replicate"``, ``"circular"`` (no more than pixels).
     Returns:
         `out`, or a new array of shape (N, K, P, Q), or (N, P, Q, K) with ``layout="NHWC"``, or without N if `input` has
         none. P = (H + top + bottom - dilation_h * (R - 1) - 1) // stride_h + 1; Q likewise.
@@ -97,6 +101,19 @@ def conv2d(
     array([[[45., 54.],
             [81., 90.]]], dtype=float32)
     """
+    if padding_mode != "zeros":
+        convolve = partial(
+            conv2d,
+            groups=groups,
+            algorithm=algorithm,
+            activation=activation,
+            workspace_limit=workspace_limit,
+            accuracy=accuracy,
+            max_error=max_error,
+            promote=promote,
+        )
+        geometry = as_geometry(stride, padding, dilation, groups, PLANE)
+        return _with_borders(convolve, padding_mode, geometry, layout, input, weight, bias, out)
     y = _remembered_call(
         input,
         weight,
@@ -153,6 +170,7 @@ def conv1d(
     accuracy: str = "balanced",
     max_error: float | None = None,
     promote: bool = False,
+    padding_mode: str = "zeros",
 ) -> npt.NDArray[Any]:
     """Convolve signals with K filters (cross-correlation: the filters are not flipped).
 
@@ -167,7 +185,7 @@ def conv1d(
         padding: Zeros around the signal, in samples: an int, a tuple of one, ``((left, right),)``, ``"valid"``,
             ``"same"`` or ``"same_lower"``.
         groups, algorithm, activation, out, workspace_limit, accuracy, max_error,
-            promote: As in :func:`conv2d`.
+            promote, padding_mode: As in :func:`conv2d`.
         layout: ``"NCW"`` or ``"NWC"``, of input and output.
     Returns:
         `out`, or a new array of shape (N, K, Q), or (N, Q, K) with ``layout="NWC"``, or without N if `input` has none.
@@ -179,6 +197,19 @@ def conv1d(
     >>> conv1d(np.arange(5, dtype=np.float32).reshape(1, 5), np.ones((1, 1, 3), np.float32), padding="same")
     array([[1., 3., 6., 9., 7.]], dtype=float32)
     """
+    if padding_mode != "zeros":
+        convolve = partial(
+            conv1d,
+            groups=groups,
+            algorithm=algorithm,
+            activation=activation,
+            workspace_limit=workspace_limit,
+            accuracy=accuracy,
+            max_error=max_error,
+            promote=promote,
+        )
+        geometry = as_geometry(stride, padding, dilation, groups, LINE)
+        return _with_borders(convolve, padding_mode, geometry, layout, input, weight, bias, out)
     y = _remembered_call(
         input,
         weight,
@@ -234,6 +265,7 @@ def conv3d(
     accuracy: str = "balanced",
     max_error: float | None = None,
     promote: bool = False,
+    padding_mode: str = "zeros",
 ) -> npt.NDArray[Any]:
     """Convolve volumes with K filters (cross-correlation: the filters are not flipped).
 
@@ -248,7 +280,8 @@ def conv3d(
         stride, dilation: In voxels, at least 1: an int or a (depth, height, width) triple.
         padding: Zeros around the volume: an int, a triple, ``((front, back), (top, bottom), (left, right))``,
             ``"valid"``, ``"same"`` or ``"same_lower"``.
-        groups, activation, out, accuracy, max_error, promote: As in :func:`conv2d`.
+        groups, activation, out, accuracy, max_error, promote,
+            padding_mode: As in :func:`conv2d`.
         algorithm: ``"auto"``, or a name from :func:`algorithms`, of the convolutions of images.
         layout: ``"NCDHW"`` or ``"NDHWC"``, of input and output.
     Returns:
@@ -263,6 +296,18 @@ def conv3d(
     array([[[[ 4.,  6.],
              [ 8., 10.]]]], dtype=float32)
     """
+    if padding_mode != "zeros":
+        convolve = partial(
+            conv3d,
+            groups=groups,
+            algorithm=algorithm,
+            activation=activation,
+            accuracy=accuracy,
+            max_error=max_error,
+            promote=promote,
+        )
+        geometry = as_geometry(stride, padding, dilation, groups, VOLUME)
+        return _with_borders(convolve, padding_mode, geometry, layout, input, weight, bias, out)
     if need_converting(input, weight, promote):
         convolve = partial(
             conv3d,
@@ -337,3 +382,27 @@ def _first_call(
     w_ready = ready(w).reshape(problem.weight_shape)
     b_ready = None if b is None else ready(b)
     return run_on(layer, lambda x, y: _core.run_once(problem, chosen, spec, x, w_ready, b_ready, y), x, y)
+
+
+def _with_borders(
+    convolve: Callable[..., Any],
+    padding_mode: object,
+    geometry: Geometry,
+    layout: object,
+    input: object,
+    weight: object,
+    bias: object,
+    out: object,
+) -> npt.NDArray[Any]:
+    """The whole with zeros, then what looked at them again: :mod:`fastconv.borders`."""
+    mode = as_padding_mode(padding_mode)
+    x, w = as_any_array(input, "input"), as_any_array(weight, "weight")
+    checked = as_layout(layout, geometry.space)
+    laid = lay(x.shape, w.shape, geometry, checked, ("input", "weight"))
+    check_pads(laid, mode)
+    convolve = partial(convolve, stride=geometry.stride, dilation=geometry.dilation, layout=checked)
+    y = convolve(input, weight, bias, padding=laid.pads, out=out)
+    first_axis = (1 if checked.endswith("C") else 2) - (not laid.batched)
+    strips = partial(convolve, weight=w, bias=None if bias is None else as_any_array(bias, "bias"))
+    mend(as_any_array(y, "out"), x, laid, geometry, mode, first_axis, strips)
+    return y  # type: ignore[no-any-return]
