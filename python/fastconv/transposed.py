@@ -195,7 +195,7 @@ def run_once(
     """The result for checked arrays, with weights that are used once."""
     w, b = ready(weight), None if bias is None else ready(bias)
     if isinstance(layer, Transposed) and (whole := layer.one_convolution()) is not None:
-        problem = limits.applied_to(layer.problem(*whole))
+        problem = limits.problem(layer.problem(*whole))
         chosen = dispatch.resolve(
             algorithm, problem, prepared=False, workspace_limit=None, max_error=limits.most
         ).algorithm

@@ -163,7 +163,7 @@ def plan(
     """
 
     def image_plan(problem: _core.Problem, filters: Array) -> _core.Plan:
-        problem = limits.applied_to(problem)
+        problem = limits.problem(problem)
         chosen = dispatch.resolve(
             algorithm, problem, prepared=prepared, workspace_limit=None, max_error=limits.most
         ).algorithm
