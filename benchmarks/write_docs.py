@@ -1,7 +1,7 @@
 """Write the measured parts of README.md and docs/ from docs/measured/: `python benchmarks/write_docs.py`.
 
 A part stands between `<!-- measured: NAME FILE... -->` and `<!-- end -->`, and is what the function NAME of
-`doc_tables.py` or `doc_errors.py` makes of the files. Everything else in a document is prose and left alone. With
+`doc_tables.py`, `doc_errors.py` or `doc_winograd.py` makes of the files. Everything else in a document is prose and left alone. With
 `--check` nothing is written; the exit code is 1 if a document is not what the files say.
 """
 
@@ -16,10 +16,11 @@ from typing import Any
 
 import doc_errors
 import doc_tables
+import doc_winograd
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASURED = ROOT / "docs" / "measured"
-FUNCTIONS = doc_tables.PARTS | doc_errors.PARTS
+FUNCTIONS = doc_tables.PARTS | doc_errors.PARTS | doc_winograd.PARTS
 PART = re.compile(r"(<!-- measured: ([\w .-]+) -->)\n.*?(<!-- end -->)", re.DOTALL)
 
 

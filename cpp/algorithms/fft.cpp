@@ -45,7 +45,7 @@ double cost(const ConvProblem& p, const Kernels& kernels) {
 }
 
 // A kernel is transformed alone, not two at once.
-double pack_cost(const ConvProblem& p) {
+double pack_cost(const ConvProblem& p, const Kernels&) {
   const Tiles t = tiles_of(p);
   return double(p.K * p.C_per_group() * t.values()) * (p.dtype == DType::float32 ? 0.25e-3 : 0.5e-3) +
          t.weight_bytes(p) * 1e-3 / 4;
