@@ -77,6 +77,10 @@ struct Split {
 template <class T>
 void pack_pixel_lanes(const KernelSet<T>& set, const T* weight, Extent filters, Extent steps, T* packed);
 template <class T>
+bool has_thin_tiles(const KernelSet<T>& set) {
+  return set.pixel_rows < 8;
+}
+template <class T>
 Extent panel_rows(const KernelSet<T>& set, Extent steps);  // most filters of a panel
 template <class T>
 Extent strip_width(const KernelSet<T>& set, Extent filters, Extent steps);  // of the register tiles' rows, in pixels
