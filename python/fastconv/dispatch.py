@@ -23,7 +23,7 @@ FEW_CHANNELS = 8
 # Spectra never pay below this many taps, and estimates are not asked for. Where they do they pay by a multiple, so a
 # margin costs little and keeps layers at the border with the algorithms whose errors are local.
 LARGE_KERNEL = 25
-FFT_MARGIN = 0.85
+FFT_MARGIN = 0.75
 
 
 class Choice(NamedTuple):
