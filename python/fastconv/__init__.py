@@ -7,7 +7,7 @@
 (1, 8, 32, 32)
 """
 
-from fastconv import grad
+from fastconv import grad, ndimage, signal
 from fastconv._core import Problem, build_info
 from fastconv.conv import conv1d, conv2d, conv3d
 from fastconv.dense import ConstraintError, DenseStructure, dense_matrix, dense_structure, kernel_from_dense
@@ -65,10 +65,12 @@ __all__ = [
     "get_num_threads",
     "grad",
     "kernel_from_dense",
+    "ndimage",
     "num_threads",
     "rejects",
     "set_num_threads",
     "show_config",
+    "signal",
     "summary",
     "use_isa",
 ]

@@ -38,7 +38,13 @@ def check_pads(laid: Laid, mode: str) -> None:
 
 
 def source(places: npt.NDArray[np.intp], extent: int, mode: str) -> npt.NDArray[np.intp]:
-    """Which of `extent` values stands at each place, places before 0 and from `extent` on being padding."""
+    """Which of `extent` values stands at each place, places before 0 and from `extent` on being padding.
+
+    Beside `MODES`, "symmetric": reflected with the first and the last value doubled.
+    """
+    if mode == "symmetric":
+        folded = places % (2 * extent)
+        return np.minimum(folded, 2 * extent - 1 - folded)
     if mode == "circular":
         return places % extent
     if mode == "replicate":
