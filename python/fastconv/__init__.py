@@ -7,7 +7,7 @@
 (1, 8, 32, 32)
 """
 
-from fastconv import grad, ndimage, signal
+from fastconv import grad, ndimage, onnx, signal
 from fastconv._core import Problem, build_info
 from fastconv.conv import conv1d, conv2d, conv3d
 from fastconv.dense import ConstraintError, DenseStructure, dense_matrix, dense_structure, kernel_from_dense
@@ -67,6 +67,7 @@ __all__ = [
     "kernel_from_dense",
     "ndimage",
     "num_threads",
+    "onnx",
     "rejects",
     "set_num_threads",
     "show_config",

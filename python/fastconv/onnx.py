@@ -1,0 +1,268 @@
+"""ONNX's convolutions for its reference evaluator: Conv, ConvTranspose, ConvInteger and QLinearConv.
+
+    session = onnx.reference.ReferenceEvaluator(model, new_ops=fastconv.onnx.operators())
+
+The functions compute on arrays and need no package beside NumPy; :func:`operators` needs ``onnx``. One to three spatial
+axes. Quantised convolutions are exact: whole numbers are convolved in float32 while every sum stays below 2^24, else in
+float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastconv.arguments import as_accuracy
+from fastconv.arrays import as_array, as_bias_of
+from fastconv.conv import conv1d, conv2d, conv3d
+from fastconv.geometry import LINE, PLANE, VOLUME, Pads
+from fastconv.transposed import Spread, as_spread, as_spread_filters, fit_transposed, run_once
+
+__all__ = ["conv", "conv_integer", "conv_transpose", "operators", "qlinear_conv"]
+
+AnyArray = npt.NDArray[Any]
+Numbers = Sequence[int] | None
+
+_FUNCTIONS: dict[int, Callable[..., AnyArray]] = {3: conv1d, 4: conv2d, 5: conv3d}
+_SPACES = {3: LINE, 4: PLANE, 5: VOLUME}
+_AUTO_PADS = {"SAME_UPPER": "same", "SAME_LOWER": "same_lower", "VALID": "valid"}
+
+
+def conv(
+    X: AnyArray,
+    W: AnyArray,
+    B: AnyArray | None = None,
+    auto_pad: str = "NOTSET",
+    dilations: Numbers = None,
+    group: int = 1,
+    kernel_shape: Numbers = None,
+    pads: Numbers = None,
+    strides: Numbers = None,
+) -> AnyArray:
+    """ONNX's Conv.
+
+    Args:
+        X: (N, C, ...) of one to three spatial axes; any dtype that :func:`fastconv.conv2d` takes.
+        W: (K, C // group, ...).
+        B: (K,), or None.
+        auto_pad: "NOTSET", "SAME_UPPER", "SAME_LOWER" or "VALID".
+        kernel_shape: That of W, or None.
+        pads: All axes' beginnings, then all ends.
+        dilations, strides: One per axis; None for 1.
+        group: Channels and filters are cut into this many groups.
+    Returns:
+        (N, K, ...).
+    Raises:
+        ValueError, TypeError: As :func:`fastconv.conv2d` does, or for attributes that do not fit the arrays.
+    Source: ONNX operators, Conv.
+    """
+    axes = _axes(X, W, kernel_shape)
+    padding = _AUTO_PADS[auto_pad] if _is_automatic(auto_pad) else _pads(pads, axes)
+    y: AnyArray = _FUNCTIONS[axes + 2](
+        X, W, B, _per_axis(strides, axes, "strides"), padding, _per_axis(dilations, axes, "dilations"), group
+    )
+    return y
+
+
+def conv_transpose(
+    X: AnyArray,
+    W: AnyArray,
+    B: AnyArray | None = None,
+    auto_pad: str = "NOTSET",
+    dilations: Numbers = None,
+    group: int = 1,
+    kernel_shape: Numbers = None,
+    output_padding: Numbers = None,
+    output_shape: Numbers = None,
+    pads: Numbers = None,
+    strides: Numbers = None,
+) -> AnyArray:
+    """ONNX's ConvTranspose.
+
+    Args:
+        X: (N, C, ...) of one to three spatial axes, float32 or float64.
+        W: (C, K // group, ...).
+        B: (K,), or None.
+        output_shape: The output's spatial extents; then, and with a "SAME" `auto_pad`, pads follow from it.
+        auto_pad, dilations, group, kernel_shape, pads, strides: As in :func:`conv`.
+        output_padding: One per axis; None for 0.
+    Returns:
+        (N, K, ...).
+    Raises:
+        ValueError, TypeError: As :func:`fastconv.conv_transpose2d` does, or for attributes that do not fit the arrays.
+    Source: ONNX operators, ConvTranspose.
+    """
+    axes = _axes(X, W, kernel_shape)
+    x = as_array(X, "X")
+    w = as_array(W, "W", x.dtype.name, "X")
+    space = _SPACES[axes + 2]
+    stride, dilation = _per_axis(strides, axes, "strides"), _per_axis(dilations, axes, "dilations")
+    more = _per_axis(output_padding, axes, "output_padding", 0)
+    spread = as_spread(stride, _pads(pads, axes), more, group, dilation, space)
+    shape = as_spread_filters(w.shape, group, space)
+    outputs = None if output_shape is None else tuple(int(size) for size in output_shape[-axes:])
+    if outputs is None and _is_automatic(auto_pad) and auto_pad != "VALID":
+        outputs = tuple(size * step for size, step in zip(x.shape[2:], stride, strict=True))
+    if outputs is not None:
+        spread = spread._replace(padding=_pads_for(outputs, x.shape[2:], shape[2:], spread, auto_pad))
+    layer = fit_transposed(x.shape, shape, spread, space.layouts[0], x.dtype.name, ("X", "W"), outputs)
+    bias = as_bias_of(layer.K, B, w)
+    return run_once(layer, x, w, bias, None, "auto", as_accuracy("balanced", None), None)
+
+
+def conv_integer(
+    x: AnyArray,
+    w: AnyArray,
+    x_zero_point: AnyArray | None = None,
+    w_zero_point: AnyArray | None = None,
+    **attributes: Any,
+) -> npt.NDArray[np.int32]:
+    """ONNX's ConvInteger: whole numbers, exactly.
+
+    Args:
+        x: (N, C, ...), int8 or uint8.
+        w: (K, C // group, ...), int8 or uint8.
+        x_zero_point: What stands for 0 in x, and in its padding; None for 0.
+        w_zero_point: What stands for 0 in w, one for all filters or one for each; None for 0.
+        attributes: As in :func:`conv`.
+    Returns:
+        (N, K, ...), int32; sums beyond it wrap around.
+    Raises:
+        TypeError: Another dtype.
+        ValueError: As :func:`conv` does.
+    Source: ONNX operators, ConvInteger.
+    """
+    for name, array in (("x", x), ("w", w)):
+        if array.dtype not in (np.int8, np.uint8):
+            raise TypeError(f"{name}: expected int8 or uint8, got {array.dtype}")
+    exact = np.float32 if 255 * 255 * math.prod(w.shape[1:]) < 2**24 else np.float64
+    values, filters = x.astype(exact), w.astype(exact)
+    if x_zero_point is not None:
+        values -= np.asarray(x_zero_point).astype(exact)
+    if w_zero_point is not None:
+        zero = np.asarray(w_zero_point).astype(exact)
+        filters -= zero.reshape(-1, *(1,) * (w.ndim - 1)) if zero.size > 1 else zero.reshape(())
+    options = {"strides": None, "dilations": None, **attributes}
+    sums = _exact_conv(values, filters, **options)
+    return sums.astype(np.int64).astype(np.int32)
+
+
+def qlinear_conv(
+    x: AnyArray,
+    x_scale: AnyArray,
+    x_zero_point: AnyArray,
+    w: AnyArray,
+    w_scale: AnyArray,
+    w_zero_point: AnyArray,
+    y_scale: AnyArray,
+    y_zero_point: AnyArray,
+    B: npt.NDArray[np.int32] | None = None,
+    **attributes: Any,
+) -> AnyArray:
+    """ONNX's QLinearConv: exact sums, scaled, rounded to the nearest (halves to even) and clipped.
+
+    Args:
+        x, w, x_zero_point, w_zero_point, attributes: As in :func:`conv_integer`.
+        x_scale, y_scale: Of one number of x and of the output.
+        w_scale: Of one number of w, one for all filters or one for each.
+        y_zero_point: What stands for 0 in the output, and of its dtype: int8 or uint8.
+        B: (K,), in units of x_scale * w_scale; or None.
+    Returns:
+        (N, K, ...), of the dtype of `y_zero_point`.
+    Raises:
+        ValueError, TypeError: As :func:`conv_integer` does.
+    Source: ONNX operators, QLinearConv.
+    """
+    sums = conv_integer(x, w, x_zero_point, w_zero_point, **attributes)
+    column = (-1, *(1,) * (x.ndim - 2))
+    if B is not None:
+        sums = sums + np.asarray(B, np.int32).reshape(column)
+    factor = np.asarray(x_scale, np.float32) * np.asarray(w_scale, np.float32) / np.asarray(y_scale, np.float32)
+    dtype = np.asarray(y_zero_point).dtype
+    y = np.rint(sums * (factor.reshape(column) if factor.size > 1 else factor.reshape(())))
+    y += np.asarray(y_zero_point).astype(y.dtype)
+    return y.clip(np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype)
+
+
+def operators() -> list[type]:
+    """The classes for ``onnx.reference.ReferenceEvaluator(model, new_ops=...)``.
+
+    Raises:
+        ImportError: There is no package ``onnx``.
+    """
+    from onnx.reference.op_run import OpRun
+
+    def made(name: str, function: Any) -> type:
+        def run(self: Any, *inputs: Any, **attributes: Any) -> tuple[AnyArray]:
+            given = {key: value for key, value in attributes.items() if value is not None}
+            return (function(*inputs, **given),)
+
+        return type(name, (OpRun,), {"op_domain": "", "_run": run, "__doc__": function.__doc__})
+
+    functions = {
+        "Conv": conv,
+        "ConvTranspose": conv_transpose,
+        "ConvInteger": conv_integer,
+        "QLinearConv": qlinear_conv,
+    }
+    return [made(name, function) for name, function in functions.items()]
+
+
+def _exact_conv(x: AnyArray, w: AnyArray, **attributes: Any) -> AnyArray:
+    """:func:`conv` by plain sums, so that sums of whole numbers are exact."""
+    axes = _axes(x, w, attributes.pop("kernel_shape", None))
+    auto_pad, pads = attributes.pop("auto_pad", "NOTSET"), attributes.pop("pads", None)
+    y: AnyArray = _FUNCTIONS[axes + 2](
+        x,
+        w,
+        None,
+        _per_axis(attributes.pop("strides", None), axes, "strides"),
+        _AUTO_PADS[auto_pad] if _is_automatic(auto_pad) else _pads(pads, axes),
+        _per_axis(attributes.pop("dilations", None), axes, "dilations"),
+        attributes.pop("group", 1),
+        accuracy="strict",
+    )
+    if attributes:
+        raise TypeError(f"attributes: expected those of Conv, got {', '.join(attributes)}")
+    return y
+
+
+def _axes(X: AnyArray, W: AnyArray, kernel_shape: Numbers) -> int:
+    if X.ndim not in _FUNCTIONS:
+        raise ValueError(f"X: expected 1 to 3 spatial axes, got shape {X.shape}")
+    if kernel_shape is not None and tuple(kernel_shape) != W.shape[2:]:
+        raise ValueError(f"kernel_shape: expected that of W, {W.shape[2:]}, got {tuple(kernel_shape)}")
+    return X.ndim - 2
+
+
+def _is_automatic(auto_pad: str) -> bool:
+    if auto_pad != "NOTSET" and auto_pad not in _AUTO_PADS:
+        raise ValueError(f"auto_pad: expected NOTSET, {', '.join(_AUTO_PADS)}, got {auto_pad!r}")
+    return auto_pad != "NOTSET"
+
+
+def _per_axis(numbers: Numbers, axes: int, name: str, default: int = 1) -> tuple[int, ...]:
+    if numbers is None:
+        return (default,) * axes
+    if len(numbers) != axes:
+        raise ValueError(f"{name}: expected {axes} numbers, got {tuple(numbers)}")
+    return tuple(int(number) for number in numbers)
+
+
+def _pads(pads: Numbers, axes: int) -> Pads:
+    numbers = _per_axis(pads, 2 * axes, "pads", 0)
+    return tuple(zip(numbers[:axes], numbers[axes:], strict=True))
+
+
+def _pads_for(
+    outputs: tuple[int, ...], extents: tuple[int, ...], kernel: tuple[int, ...], spread: Spread, auto_pad: str
+) -> Pads:
+    """What is cut off for an output of these extents; what is missing is added at the ends."""
+    whole = spread._replace(padding=((0, 0),) * len(outputs)).outputs(extents, kernel)
+    totals = [max(full - size, 0) for full, size in zip(whole, outputs, strict=True)]
+    halves = [(total // 2, total - total // 2) for total in totals]
+    return tuple((low, high) if auto_pad == "SAME_UPPER" else (high, low) for low, high in halves)
