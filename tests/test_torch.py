@@ -1,0 +1,114 @@
+"""fastconv.torch: PyTorch's own checks of operators and gradients, compiled graphs, and patched modules."""
+
+import threading
+
+import pytest
+
+import fastconv.torch as ours
+
+torch = pytest.importorskip("torch")
+functional = torch.nn.functional
+
+CASES = {
+    "one axis": ("conv1d", (2, 4, 9), (6, 2, 3), {"stride": 2, "padding": 1, "groups": 2}),
+    "two axes": ("conv2d", (2, 3, 6, 5), (4, 3, 3, 2), {"stride": (2, 1), "padding": (1, 0), "dilation": (1, 2)}),
+    "same": ("conv2d", (1, 2, 5, 6), (3, 2, 2, 3), {"padding": "same"}),
+    "depthwise": ("conv2d", (2, 4, 6, 6), (4, 1, 3, 3), {"padding": 1, "groups": 4}),
+    "three axes": ("conv3d", (1, 2, 4, 5, 4), (3, 2, 2, 3, 2), {"padding": 1}),
+    "no images axis": ("conv2d", (3, 6, 5), (4, 3, 3, 3), {"padding": 1}),
+}
+
+
+def tensors(case, dtype=None):
+    _, x, w, _ = CASES[case]
+    generator = torch.Generator().manual_seed(0)
+    made = (torch.randn(shape, generator=generator, dtype=dtype or torch.float64) for shape in (x, w, (w[0],)))
+    return [tensor.requires_grad_() for tensor in made]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("with_bias", [True, False])
+@pytest.mark.parametrize("case", CASES)
+def test_gradients(case, with_bias):
+    name, _, _, options = CASES[case]
+    x, w, b = tensors(case)
+    inputs = (x, w, b) if with_bias else (x, w)
+    assert torch.autograd.gradcheck(lambda *t: getattr(ours, name)(*t, **options), inputs)
+    assert torch.allclose(getattr(ours, name)(*inputs, **options), getattr(functional, name)(*inputs, **options))
+
+
+def test_only_what_is_needed_is_differentiated():
+    x, w, b = tensors("two axes")
+    y = ours.conv2d(x, w.detach(), b)
+    y.sum().backward()
+    assert x.grad is not None and b.grad is not None
+    assert torch.allclose(b.grad, torch.full_like(b, y.numel() / b.numel()))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("case", ["one axis", "two axes", "depthwise", "three axes"])
+def test_pytorchs_check_of_operators(case):
+    _, x_shape, _, options = CASES[case]
+    x, w, b = tensors(case)
+
+    def per_axis(name, default):
+        value = options.get(name, default)
+        return list(value) if isinstance(value, tuple) else [value] * (len(x_shape) - 2)
+
+    pads = [pad for pad in per_axis("padding", 0) for _ in range(2)]
+    arguments = x, w, b, per_axis("stride", 1), pads, per_axis("dilation", 1), options.get("groups", 1)
+    torch.library.opcheck(torch.ops.fastconv.convolution.default, arguments)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_compiled_graph_does_not_break():
+    x, w, b = tensors("two axes", torch.float32)
+
+    def function(x, w, b):
+        return torch.relu(ours.conv2d(x * 2, w, b, padding=1)).sum()
+
+    compiled = torch.compile(function, fullgraph=True, backend="aot_eager")
+    expected = torch.autograd.grad(function(x, w, b), (x, w, b))
+    for result, wanted in zip(torch.autograd.grad(compiled(x, w, b), (x, w, b)), expected, strict=True):
+        assert torch.allclose(result, wanted, atol=1e-5)
+
+
+def test_patched_modules(monkeypatch):
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(8, 4, 1))
+    x = torch.randn(2, 3, 9, 9)
+    expected = model(x)
+    theirs = functional.conv2d
+    calls = []
+    monkeypatch.setattr(ours, "_apply", lambda *args, run=ours._apply: calls.append(args) or run(*args))
+    with ours.patch():
+        y = model(x)
+        assert functional.conv2d is not theirs
+        assert len(calls) == 2
+        functional.conv2d(x.to(torch.bfloat16), torch.randn(4, 3, 3, 3, dtype=torch.bfloat16))  # goes to PyTorch
+        functional.conv2d(x.to("meta"), torch.randn(4, 3, 3, 3, device="meta"))
+        assert len(calls) == 2
+    assert functional.conv2d is theirs
+    assert torch.allclose(y, expected, atol=1e-5)
+    (gradient,) = torch.autograd.grad(y.square().sum(), model[0].weight)
+    assert torch.allclose(
+        gradient, torch.autograd.grad(expected.square().sum(), model[0].weight)[0], rtol=1e-3, atol=1e-4
+    )
+
+
+def test_a_patch_ends_with_an_error():
+    theirs = functional.conv1d
+    with pytest.raises(RuntimeError, match="inside"), ours.patch():
+        raise RuntimeError("inside")
+    assert functional.conv1d is theirs
+
+
+def test_several_threads():
+    x, w, _ = tensors("two axes")
+    expected = ours.conv2d(x, w)
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(ours.conv2d(x, w))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 4 and all(torch.equal(result, expected) for result in results)
