@@ -23,15 +23,9 @@ from fastconv.introspection import (
 )
 from fastconv.isa import available_isas, use_isa, warn_of_environment
 from fastconv.prepared import Conv1d, Conv2d, Conv3d
+from fastconv.prepared_transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from fastconv.threads import get_num_threads, num_threads, set_num_threads
-from fastconv.transposed import (
-    ConvTranspose1d,
-    ConvTranspose2d,
-    ConvTranspose3d,
-    conv_transpose1d,
-    conv_transpose2d,
-    conv_transpose3d,
-)
+from fastconv.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
 
 __version__ = build_info()["version"]
 

@@ -15,7 +15,7 @@ from fastconv import _core, volumes
 from fastconv.arguments import Array, Laid, Shape, as_accuracy, as_layout, fit, lay
 from fastconv.arrays import as_array, as_out, is_ready, ready
 from fastconv.geometry import LINE, PLANE, VOLUME, AnyPadding, Geometry, Padding, Pair, Space, Steps, as_geometry
-from fastconv.transposed import Spread, fit_transposed, run_once
+from fastconv.spread import Spread, fit_transposed, run_once
 
 __all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight", "conv3d_input", "conv3d_weight"]
 

@@ -20,7 +20,7 @@ from fastconv.arguments import as_accuracy
 from fastconv.arrays import as_array, as_bias_of
 from fastconv.conv import conv1d, conv2d, conv3d
 from fastconv.geometry import LINE, PLANE, VOLUME, Pads
-from fastconv.transposed import Spread, as_spread, as_spread_filters, fit_transposed, run_once
+from fastconv.spread import Spread, as_spread, as_spread_filters, fit_transposed, run_once
 
 __all__ = ["conv", "conv_integer", "conv_transpose", "operators", "qlinear_conv"]
 

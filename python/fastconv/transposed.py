@@ -1,28 +1,23 @@
-"""Transposed convolutions: :func:`conv_transpose1d`, :func:`conv_transpose2d`, :func:`conv_transpose3d`; with weights
-prepared once, :class:`ConvTranspose1d` to :class:`ConvTranspose3d`. :mod:`fastconv.phases` says how they are computed.
+"""Transposed convolutions: :func:`conv_transpose1d`, :func:`conv_transpose2d`, :func:`conv_transpose3d`.
+
+:mod:`fastconv.phases` says how they are computed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any
 
 import numpy.typing as npt
 
-from fastconv import _core, dispatch, phases, volumes
 from fastconv.arguments import (
     Activation,
-    Array,
-    Limits,
-    Shape,
     as_accuracy,
     as_activation,
-    as_filters,
-    as_images,
     as_layout,
 )
-from fastconv.arrays import Reshaped, as_array, as_bias_of, as_out, ready, run_on
+from fastconv.arrays import as_array, as_bias_of, as_out
 from fastconv.dispatch import as_algorithm
 from fastconv.dtypes import convert, need_converting
 from fastconv.geometry import (
@@ -31,118 +26,11 @@ from fastconv.geometry import (
     VOLUME,
     AnyPadding,
     Padding,
-    Pads,
     Pair,
     Space,
     Steps,
-    as_int,
-    as_padding,
-    as_steps,
 )
-from fastconv.phases import Transposed
-from fastconv.prepared import PLANS_KEPT
-from fastconv.volumes import Volume
-
-
-class Spread(NamedTuple):
-    """How a transposed convolution's filters lie on its output. Numbers per axis."""
-
-    stride: tuple[int, ...]
-    padding: Pads
-    output_padding: tuple[int, ...]
-    groups: int
-    dilation: tuple[int, ...]
-    space: Space
-
-    def outputs(self, extents: tuple[int, ...], kernel: tuple[int, ...]) -> tuple[int, ...]:
-        """The output's extents."""
-        numbers = zip(extents, self.stride, self.padding, self.dilation, kernel, self.output_padding, strict=True)
-        return tuple(
-            (extent - 1) * stride - low - high + dilation * (taps - 1) + more + 1
-            for extent, stride, (low, high), dilation, taps, more in numbers
-        )
-
-
-def as_spread(
-    stride: object, padding: object, output_padding: object, groups: object, dilation: object, space: Space
-) -> Spread:
-    pads = as_padding(padding, space)
-    if isinstance(pads, str):
-        raise ValueError(f"padding: expected numbers for a transposed convolution, got {padding!r}")
-    spread = Spread(
-        as_steps(stride, "stride", 1, space),
-        pads,
-        as_steps(output_padding, "output_padding", 0, space),
-        as_int(groups, "groups", 1),
-        as_steps(dilation, "dilation", 1, space),
-        space,
-    )
-    for more, own_stride, own_dilation in zip(spread.output_padding, spread.stride, spread.dilation, strict=True):
-        if more >= max(own_stride, own_dilation):
-            raise ValueError(
-                f"output_padding: expected less than the stride or the dilation, got {output_padding!r} with stride "
-                f"{spread.stride} and dilation {spread.dilation}"
-            )
-    return spread
-
-
-def fit_transposed(
-    input_shape: object,
-    weight_shape: Shape,
-    spread: Spread,
-    layout: str,
-    dtype: str,
-    names: tuple[str, str] = ("input", "weight"),
-    outputs: tuple[int, ...] | None = None,
-) -> Transposed | Volume:
-    """Lay checked filters (C, K // groups, ...) on an image; `outputs` instead of what the padding leaves."""
-    input_name, weight_name = names
-    space, groups = spread.space, spread.groups
-    images = as_images(input_shape, input_name, layout)
-    C, Kg, *taps = weight_shape
-    if C != images.C:
-        raise ValueError(
-            f"{weight_name}: expected shape[0] to be the {images.C} channels of {input_name}, got {C}; "
-            f"{weight_name} has shape {weight_shape}, {input_name} {input_shape}"
-        )
-    kernel = tuple(taps)
-    outputs = spread.outputs(images.extents, kernel) if outputs is None else outputs
-    if min(outputs) < 1:
-        raise ValueError(
-            f"{input_name}: expected outputs of at least 1 pixel, got {' x '.join(map(str, outputs))}; {input_name} "
-            f"has shape {input_shape}, {weight_name} {weight_shape}"
-        )
-
-    if space is VOLUME:
-        numbers: Any = images.extents, kernel, outputs, spread.stride, spread.dilation, spread.padding
-        volume = Volume(dtype, layout, images.batched, images.N, C, Kg * groups, groups, *numbers)
-        return volume._replace(transposed=True)
-
-    def plane(numbers: tuple[int, ...], missing: int) -> tuple[int, int]:
-        height, width = (missing,) * (PLANE.rank - space.rank) + numbers
-        return height, width
-
-    return Transposed(
-        dtype,
-        layout,
-        PLANE.layouts[space.layouts.index(layout)],
-        images.batched,
-        images.N,
-        C,
-        Kg * groups,
-        groups,
-        plane(images.extents, 1),
-        plane(kernel, 1),
-        plane(outputs, 1),
-        plane(spread.stride, 1),
-        plane(spread.dilation, 1),
-        plane(tuple(low for low, _ in spread.padding), 0),
-    )
-
-
-def as_spread_filters(weight_shape: object, groups: int, space: Space) -> Shape:
-    """(C, K // groups, ...), each at least 1, with C a multiple of `groups`."""
-    return as_filters(weight_shape, groups, space=space, letters=("C", "K // groups"))
+from fastconv.spread import as_spread, as_spread_filters, fit_transposed, run_once
 
 
 def _convolve(
@@ -180,48 +68,6 @@ def _convolve(
     chosen = as_algorithm(algorithm)
     y = as_out(out, layer.output_shape, layer.dtype, input=x, weight=w, bias=b)
     return run_once(layer, x, w, b, spec, chosen, limits, y)
-
-
-def run_once(
-    layer: Transposed | Volume,
-    x: Array,
-    weight: Array,
-    bias: Array | None,
-    activation: tuple[str, float, float] | None,
-    algorithm: str,
-    limits: Limits,
-    out: Array | None,
-) -> Array:
-    """The result for checked arrays, with weights that are used once."""
-    w, b = ready(weight), None if bias is None else ready(bias)
-    if isinstance(layer, Transposed) and (whole := layer.one_convolution()) is not None:
-        problem = limits.problem(layer.problem(*whole))
-        chosen = dispatch.resolve(
-            algorithm, problem, prepared=False, workspace_limit=None, max_error=limits.most
-        ).algorithm
-        filters = layer.filters(w.reshape(*w.shape[:2], *layer.kernel), *whole)
-        return run_on(layer, lambda x, y: _core.run_once(problem, chosen, activation, x, filters, b, y), x, out)
-    plan, shapes = make_plan(layer, w, b, activation, algorithm, limits, prepared=False)
-    return run_on(shapes, plan, x, out)
-
-
-def make_plan(
-    layer: Transposed | Volume,
-    weight: Array,
-    bias: Array | None,
-    activation: tuple[str, float, float] | None,
-    algorithm: str,
-    limits: Limits,
-    *,
-    prepared: bool,
-) -> tuple[_core.InterleavedPlan | _core.StackedPlan, Reshaped]:
-    """A plan and the shapes it has."""
-    if isinstance(layer, Volume):
-        stacked = volumes.plan(layer, weight, bias, activation, algorithm, limits, prepared=prepared)
-        assert isinstance(stacked, _core.StackedPlan), "a transposed one is never seen as images"
-        return stacked, layer.shapes_for(stacked)
-    filters = weight.reshape(*weight.shape[:2], *layer.kernel)
-    return phases.plan(layer, filters, bias, activation, algorithm, limits, prepared=prepared), layer
 
 
 def conv_transpose2d(
@@ -413,144 +259,3 @@ def conv_transpose3d(
         max_error,
         promote,
     )
-
-
-class _Recipe(NamedTuple):
-    """What an operator is made of; plans follow from it and a shape."""
-
-    weight: Array
-    bias: Array | None
-    spread: Spread
-    algorithm: str
-    activation: Activation
-    layout: str
-    accuracy: str
-    max_error: float | None
-
-
-class _Transposition(_core.Operator):
-    """What transposed operators for any number of axes have in common."""
-
-    _space: ClassVar[Space]
-
-    def __init__(
-        self,
-        weight: npt.ArrayLike,
-        bias: npt.ArrayLike | None = None,
-        stride: Steps = 1,
-        padding: AnyPadding = 0,
-        output_padding: Steps = 0,
-        groups: int = 1,
-        dilation: Steps = 1,
-        *,
-        algorithm: str = "auto",
-        activation: Activation = None,
-        layout: str | None = None,
-        accuracy: str = "balanced",
-        max_error: float | None = None,
-    ) -> None:
-        w = as_array(weight, "weight")
-        spread = as_spread(stride, padding, output_padding, groups, dilation, self._space)
-        shape = as_spread_filters(w.shape, spread.groups, self._space)
-        b = as_bias_of(shape[1] * spread.groups, bias, w)
-        as_activation(activation)
-        self._recipe = _Recipe(
-            ready(w.copy()),
-            None if b is None else ready(b.copy()),
-            spread,
-            as_algorithm(algorithm),
-            activation,
-            self._space.layouts[0] if layout is None else as_layout(layout, self._space),
-            *as_accuracy(accuracy, max_error),
-        )
-
-    def _prepare(self, input_shape: Shape) -> tuple[_core.InterleavedPlan | _core.StackedPlan, Reshaped]:
-        recipe = self._recipe
-        w = recipe.weight
-        layer = fit_transposed(input_shape, w.shape, recipe.spread, recipe.layout, w.dtype.name, ("x", "weight"))
-        plan = self._kept(input_shape)
-        if plan is not None:
-            return plan, layer.shapes_for(plan) if isinstance(layer, Volume) else layer
-        limits = as_accuracy(recipe.accuracy, recipe.max_error)
-        spec = as_activation(recipe.activation)
-        plan, shapes = make_plan(layer, w, recipe.bias, spec, recipe.algorithm, limits, prepared=True)
-        self._keep(input_shape, layer.output_shape, plan, PLANS_KEPT)
-        return plan, shapes
-
-    def _checked_call(self, x: object, out: object = None) -> Array:
-        """What a call does if no plan takes its arguments as they are."""
-        dtype = self._recipe.weight.dtype.name
-        images = as_array(x, "x", dtype, "weight")
-        plan, layer = self._prepare(images.shape)
-        return run_on(layer, plan, images, as_out(out, layer.output_shape, dtype, x=images))
-
-    def __getstate__(self) -> dict[str, _Recipe]:
-        return {"recipe": self._recipe}
-
-    def __setstate__(self, state: dict[str, _Recipe]) -> None:
-        self._recipe = state["recipe"]
-
-    def __repr__(self) -> str:
-        w = self._recipe.weight
-        return f"{type(self).__name__}(weight={w.dtype.name}{list(w.shape)}, stride={self._recipe.spread.stride})"
-
-
-class ConvTranspose1d(_Transposition):
-    """A transposed convolution of signals with weights of its own: ``op(x)``, ``op(x, out=y)``.
-
-    As :class:`ConvTranspose2d` in everything but the shapes, which are those of :func:`conv_transpose1d`.
-
-    Args:
-        weight: Filters, shape (C, K // groups, S), float32 or float64.
-        bias: One value per channel of the output, shape (K,); or None.
-        stride, padding, output_padding, groups, dilation, layout: As in :func:`conv_transpose1d`.
-        algorithm, activation, accuracy, max_error: As in :class:`ConvTranspose2d`.
-    Raises:
-        ValueError, TypeError: As :class:`ConvTranspose2d` does.
-    Source: :mod:`fastconv.phases`.
-    """
-
-    _space = LINE
-
-
-class ConvTranspose3d(_Transposition):
-    """A transposed convolution of volumes with weights of its own: ``op(x)``, ``op(x, out=y)``.
-
-    As :class:`ConvTranspose2d` in everything but the shapes, which are those of :func:`conv_transpose3d`.
-
-    Args:
-        weight: Filters, shape (C, K // groups, T, R, S), float32 or float64.
-        bias: One value per channel of the output, shape (K,); or None.
-        stride, padding, output_padding, groups, dilation, layout: As in :func:`conv_transpose3d`.
-        algorithm, activation, accuracy, max_error: As in :class:`ConvTranspose2d`.
-    Raises:
-        ValueError, TypeError: As :class:`ConvTranspose2d` does.
-    Source: :mod:`fastconv.phases`, :mod:`fastconv.volumes`.
-    """
-
-    _space = VOLUME
-
-
-class ConvTranspose2d(_Transposition):
-    """A transposed convolution with weights of its own, brought into order once per shape of input.
-
-    Arguments are those of :func:`conv_transpose2d`. Calls, threads, copies and pickles are as with :class:`Conv2d`: a
-    call with a shape seen before, the 16 last of which are kept, runs no Python code.
-
-    Args:
-        weight: Filters, shape (C, K // groups, R, S), float32 or float64.
-        bias: One value per channel of the output, shape (K,), of the dtype of `weight`; or None.
-        stride, padding, output_padding, groups, dilation: As in :func:`conv_transpose2d`.
-        algorithm, activation, layout, accuracy, max_error: As in :func:`conv_transpose2d`.
-    Raises:
-        ValueError: A number is out of range, shapes disagree, or a name is unknown.
-        TypeError: An argument of another type, or dtypes that are unsupported or differ.
-    Source: :mod:`fastconv.phases`.
-
-    >>> op = ConvTranspose2d(np.ones((1, 1, 2, 2), np.float32), stride=2)
-    >>> op(np.array([[[1, 2]]], np.float32))
-    array([[[1., 1., 2., 2.],
-            [1., 1., 2., 2.]]], dtype=float32)
-    """
-
-    _space = PLANE

@@ -1,0 +1,171 @@
+"""Transposed convolutions with weights of their own: :class:`ConvTranspose1d` to :class:`ConvTranspose3d`."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+import numpy.typing as npt
+
+from fastconv import _core
+from fastconv.arguments import (
+    Activation,
+    Array,
+    Shape,
+    as_accuracy,
+    as_activation,
+    as_layout,
+)
+from fastconv.arrays import Reshaped, as_array, as_bias_of, as_out, ready, run_on
+from fastconv.dispatch import as_algorithm
+from fastconv.geometry import (
+    LINE,
+    PLANE,
+    VOLUME,
+    AnyPadding,
+    Space,
+    Steps,
+)
+from fastconv.prepared import PLANS_KEPT
+from fastconv.spread import Spread, as_spread, as_spread_filters, fit_transposed, make_plan
+from fastconv.volumes import Volume
+
+
+class _Recipe(NamedTuple):
+    """What an operator is made of; plans follow from it and a shape."""
+
+    weight: Array
+    bias: Array | None
+    spread: Spread
+    algorithm: str
+    activation: Activation
+    layout: str
+    accuracy: str
+    max_error: float | None
+
+
+class _Transposition(_core.Operator):
+    """What transposed operators for any number of axes have in common."""
+
+    _space: ClassVar[Space]
+
+    def __init__(
+        self,
+        weight: npt.ArrayLike,
+        bias: npt.ArrayLike | None = None,
+        stride: Steps = 1,
+        padding: AnyPadding = 0,
+        output_padding: Steps = 0,
+        groups: int = 1,
+        dilation: Steps = 1,
+        *,
+        algorithm: str = "auto",
+        activation: Activation = None,
+        layout: str | None = None,
+        accuracy: str = "balanced",
+        max_error: float | None = None,
+    ) -> None:
+        w = as_array(weight, "weight")
+        spread = as_spread(stride, padding, output_padding, groups, dilation, self._space)
+        shape = as_spread_filters(w.shape, spread.groups, self._space)
+        b = as_bias_of(shape[1] * spread.groups, bias, w)
+        as_activation(activation)
+        self._recipe = _Recipe(
+            ready(w.copy()),
+            None if b is None else ready(b.copy()),
+            spread,
+            as_algorithm(algorithm),
+            activation,
+            self._space.layouts[0] if layout is None else as_layout(layout, self._space),
+            *as_accuracy(accuracy, max_error),
+        )
+
+    def _prepare(self, input_shape: Shape) -> tuple[_core.InterleavedPlan | _core.StackedPlan, Reshaped]:
+        recipe = self._recipe
+        w = recipe.weight
+        layer = fit_transposed(input_shape, w.shape, recipe.spread, recipe.layout, w.dtype.name, ("x", "weight"))
+        plan = self._kept(input_shape)
+        if plan is not None:
+            return plan, layer.shapes_for(plan) if isinstance(layer, Volume) else layer
+        limits = as_accuracy(recipe.accuracy, recipe.max_error)
+        spec = as_activation(recipe.activation)
+        plan, shapes = make_plan(layer, w, recipe.bias, spec, recipe.algorithm, limits, prepared=True)
+        self._keep(input_shape, layer.output_shape, plan, PLANS_KEPT)
+        return plan, shapes
+
+    def _checked_call(self, x: object, out: object = None) -> Array:
+        """What a call does if no plan takes its arguments as they are."""
+        dtype = self._recipe.weight.dtype.name
+        images = as_array(x, "x", dtype, "weight")
+        plan, layer = self._prepare(images.shape)
+        return run_on(layer, plan, images, as_out(out, layer.output_shape, dtype, x=images))
+
+    def __getstate__(self) -> dict[str, _Recipe]:
+        return {"recipe": self._recipe}
+
+    def __setstate__(self, state: dict[str, _Recipe]) -> None:
+        self._recipe = state["recipe"]
+
+    def __repr__(self) -> str:
+        w = self._recipe.weight
+        return f"{type(self).__name__}(weight={w.dtype.name}{list(w.shape)}, stride={self._recipe.spread.stride})"
+
+
+class ConvTranspose1d(_Transposition):
+    """A transposed convolution of signals with weights of its own: ``op(x)``, ``op(x, out=y)``.
+
+    As :class:`ConvTranspose2d` in everything but the shapes, which are those of :func:`conv_transpose1d`.
+
+    Args:
+        weight: Filters, shape (C, K // groups, S), float32 or float64.
+        bias: One value per channel of the output, shape (K,); or None.
+        stride, padding, output_padding, groups, dilation, layout: As in :func:`conv_transpose1d`.
+        algorithm, activation, accuracy, max_error: As in :class:`ConvTranspose2d`.
+    Raises:
+        ValueError, TypeError: As :class:`ConvTranspose2d` does.
+    Source: :mod:`fastconv.phases`.
+    """
+
+    _space = LINE
+
+
+class ConvTranspose3d(_Transposition):
+    """A transposed convolution of volumes with weights of its own: ``op(x)``, ``op(x, out=y)``.
+
+    As :class:`ConvTranspose2d` in everything but the shapes, which are those of :func:`conv_transpose3d`.
+
+    Args:
+        weight: Filters, shape (C, K // groups, T, R, S), float32 or float64.
+        bias: One value per channel of the output, shape (K,); or None.
+        stride, padding, output_padding, groups, dilation, layout: As in :func:`conv_transpose3d`.
+        algorithm, activation, accuracy, max_error: As in :class:`ConvTranspose2d`.
+    Raises:
+        ValueError, TypeError: As :class:`ConvTranspose2d` does.
+    Source: :mod:`fastconv.phases`, :mod:`fastconv.volumes`.
+    """
+
+    _space = VOLUME
+
+
+class ConvTranspose2d(_Transposition):
+    """A transposed convolution with weights of its own, brought into order once per shape of input.
+
+    Arguments are those of :func:`conv_transpose2d`. Calls, threads, copies and pickles are as with :class:`Conv2d`: a
+    call with a shape seen before, the 16 last of which are kept, runs no Python code.
+
+    Args:
+        weight: Filters, shape (C, K // groups, R, S), float32 or float64.
+        bias: One value per channel of the output, shape (K,), of the dtype of `weight`; or None.
+        stride, padding, output_padding, groups, dilation: As in :func:`conv_transpose2d`.
+        algorithm, activation, layout, accuracy, max_error: As in :func:`conv_transpose2d`.
+    Raises:
+        ValueError: A number is out of range, shapes disagree, or a name is unknown.
+        TypeError: An argument of another type, or dtypes that are unsupported or differ.
+    Source: :mod:`fastconv.phases`.
+
+    >>> op = ConvTranspose2d(np.ones((1, 1, 2, 2), np.float32), stride=2)
+    >>> op(np.array([[[1, 2]]], np.float32))
+    array([[[1., 1., 2., 2.],
+            [1., 1., 2., 2.]]], dtype=float32)
+    """
+
+    _space = PLANE
