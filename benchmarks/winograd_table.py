@@ -119,7 +119,6 @@ def ratios(rows: Sequence[tuple[NamedLayer, Row]]) -> Iterator[str]:
 
 def main(files: Sequence[Path]) -> None:
     named = {layer.name: layer for layers in TABLES.values() for layer in layers if layer.kind in KINDS}
-    times: list[dict[str, float]] = []
     for file in files:
         record = json.loads(file.read_text())
         rows = [(named[row["name"]], row) for row in record["layers"] if row["name"] in named and row["fastconv_us"]]
@@ -127,12 +126,6 @@ def main(files: Sequence[Path]) -> None:
         print(f"### {('', 'One thread', 'Two threads')[threads]}\n")
         print("\n".join(ratios(rows)) + "\n")
         print("\n".join(table(rows, threads)) + "\n")
-        times.append({row["name"]: row["fastconv_us"] for _, row in rows})
-    if len(times) == 2:
-        print("### From one thread to two\n\n| layer | one | two | times as fast |\n|:--|--:|--:|--:|")
-        for name, one in times[0].items():
-            if one > 500 and name in times[1]:
-                print(f"| {name} | {duration(one)} | {duration(times[1][name])} | {one / times[1][name]:.2f} |")
 
 
 if __name__ == "__main__":
