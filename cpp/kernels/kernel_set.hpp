@@ -89,7 +89,7 @@ struct TransposeStore {
   ptrdiff_t pixels, channels;
   T* to;  // to[channel * to_ld + pixel]
   ptrdiff_t to_ld;
-  const Epilogue<T>* epilogue;  // bias points at channel 0's value
+  const Epilogue<T>* epilogue;  // bias points at channel 0's value; null if nothing is left to do
   bool past_caches = false;  // whole vectors at aligned places go straight to memory
 };
 

@@ -20,16 +20,16 @@ inline ptrdiff_t unaligned_pixels(const TransposeStore<T>& block) {
   return block.past_caches || is_free ? head : 0;
 }
 
-template <class T>
-void transpose_store(const TransposeStore<T>& block) {
+template <bool Finish, class T>
+void transpose_store_as(const TransposeStore<T>& block) {
   using V = Vec<T>;
   constexpr int L = V::lanes;
-  const Epilogue<T>& epilogue = *block.epilogue;
   const ptrdiff_t head = unaligned_pixels(block);
   const bool is_aligned = reinterpret_cast<uintptr_t>(block.to + head) % sizeof(V) == 0 &&
                           uintptr_t(block.to_ld) * sizeof(T) % sizeof(V) == 0;
   const bool stream = block.past_caches && is_aligned;
-  const V low = V::broadcast(epilogue.low), high = V::broadcast(epilogue.high);
+  const V low = V::broadcast(Finish ? block.epilogue->low : T(0));
+  const V high = V::broadcast(Finish ? block.epilogue->high : T(0));
   for (ptrdiff_t c0 = 0; c0 < block.channels; c0 += L) {
     const int channels = int(block.channels - c0 < L ? block.channels - c0 : L);
     int pixels;
@@ -43,8 +43,11 @@ void transpose_store(const TransposeStore<T>& block) {
 #pragma GCC unroll 16
       for (int c = 0; c < L; ++c) {
         if (c == channels) break;
-        const V bias = epilogue.bias ? V::broadcast(epilogue.bias[c0 + c]) : V::zero();
-        const V v = finish(column[c], bias, low, high);
+        V v = column[c];
+        if constexpr (Finish) {
+          const T* const bias = block.epilogue->bias;
+          v = finish(v, bias ? V::broadcast(bias[c0 + c]) : V::zero(), low, high);
+        }
         if (pixels == L && stream)
           v.stream(to + c * block.to_ld);
         else if (pixels == L)
@@ -53,11 +56,16 @@ void transpose_store(const TransposeStore<T>& block) {
           v.store(to + c * block.to_ld, live);
       }
     }
-    if (epilogue.kind != ActivationKind::clip)
+    if (Finish && block.epilogue->kind != ActivationKind::clip)
       for (int c = 0; c < channels; ++c)
-        activate(block.to + (c0 + c) * block.to_ld, block.pixels, epilogue.kind, epilogue.slope);
+        activate(block.to + (c0 + c) * block.to_ld, block.pixels, block.epilogue->kind, block.epilogue->slope);
   }
   if (stream) order_streams();
+}
+
+template <class T>
+void transpose_store(const TransposeStore<T>& block) {
+  block.epilogue ? transpose_store_as<true>(block) : transpose_store_as<false>(block);
 }
 
 }  // namespace

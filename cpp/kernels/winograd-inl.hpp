@@ -119,13 +119,18 @@ template <class Tr, int j, class T, int n, int m>
   }
 }
 
-// f(where a line's values begin, where its results do)
+// f(where a line's values begin, where its results do). Pointers are read again for every line: more of them than there
+// are registers, GCC would keep them in vector registers, whose way back takes the stores' ports. (In L1 F(4,3)'s input
+// 22 cycles a line, so 17 to 20; F(6,3)'s 35, so 24 to 27; the portable kernels lose 4 %.)
 template <class T, class F>
 [[gnu::always_inline]] inline void for_each_line(const WinogradLines<T>& lines, F&& f) {
   const ptrdiff_t count = lines.count, from_step = lines.from_step, to_step = lines.to_step;
   for (ptrdiff_t group = 0; group < lines.groups; ++group) {
     ptrdiff_t at = group * lines.from_group, out = group * lines.to_group;
-    for (ptrdiff_t k = 0; k < count; ++k, at += from_step, out += to_step) f(at, out);
+    for (ptrdiff_t k = 0; k < count; ++k, at += from_step, out += to_step) {
+      if constexpr (sizeof(Vec<T>) > 16) asm volatile("" : : : "memory");
+      f(at, out);
+    }
   }
 }
 
@@ -134,23 +139,16 @@ template <class T, class Tr, bool infinity>
 void winograd_input(const WinogradLines<T>& lines) {
   using V = Vec<T>;
   constexpr int n = infinity ? Tr::points : Tr::points - 1;
-  const T* from[n];
-  T* to[n];
   bool all = true;
-#pragma GCC unroll 12
-  for (int j = 0; j < n; ++j) {
-    from[j] = lines.from[j];
-    to[j] = lines.to[j];
-    all = all && from[j];
-  }
+  for (int j = 0; j < n; ++j) all = all && lines.from[j];
   const auto transform = [&](auto load) {
     for_each_line(lines, [&](ptrdiff_t at, ptrdiff_t out) __attribute__((always_inline)) {
       V d[n], v[n];
 #pragma GCC unroll 12
-      for (int j = 0; j < n; ++j) d[j] = hold(load(from[j], at));
+      for (int j = 0; j < n; ++j) d[j] = hold(load(lines.from[j], at));
       input_points<Tr, 0, T>(d, v);
 #pragma GCC unroll 12
-      for (int j = 0; j < n; ++j) v[j].store(to[j] + out);
+      for (int j = 0; j < n; ++j) v[j].store(lines.to[j] + out);
     });
   };
   if (all)
@@ -163,23 +161,17 @@ template <class T, class Tr, bool Finish>
 void winograd_output(const WinogradLines<T>& lines) {
   using V = Vec<T>;
   constexpr int n = Tr::points, m = Tr::outputs;
-  const T* from[n];
-  T* to[m];
-#pragma GCC unroll 12
-  for (int j = 0; j < n; ++j) from[j] = lines.from[j];
-#pragma GCC unroll 12
-  for (int j = 0; j < m; ++j) to[j] = lines.to[j];
   const V bias = Finish ? V::load(lines.epilogue->bias) : V::zero();
   const V low = V::broadcast(Finish ? lines.epilogue->low : T(0));
   const V high = V::broadcast(Finish ? lines.epilogue->high : T(0));
   for_each_line(lines, [&](ptrdiff_t at, ptrdiff_t out) __attribute__((always_inline)) {
     V s[n], y[m];
 #pragma GCC unroll 12
-    for (int j = 0; j < n; ++j) s[j] = hold(V::load(from[j] + at));
+    for (int j = 0; j < n; ++j) s[j] = hold(V::load(lines.from[j] + at));
     add_pairs<Tr, 0, T>(s);
     output_rows<Tr, 0, T>(s, y);
 #pragma GCC unroll 12
-    for (int j = 0; j < m; ++j) (Finish ? finish(y[j], bias, low, high) : y[j]).store(to[j] + out);
+    for (int j = 0; j < m; ++j) (Finish ? finish(y[j], bias, low, high) : y[j]).store(lines.to[j] + out);
   });
 }
 

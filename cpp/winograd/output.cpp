@@ -57,8 +57,9 @@ void store(const KernelSet<T>& set, const ConvProblem& p, const T* from, Extent 
   const TensorSteps out = p.output_steps();
   if (p.layout == Layout::nchw) {
     const bool is_large = (p.input_size() + p.output_size()) * Extent(sizeof(T)) > large_layer;
-    const bool past_caches = is_large && epilogue.kind == ActivationKind::clip;
-    set.transpose_store({from, set.lanes, count, filters, to, out.channel, &epilogue, past_caches});
+    const bool is_done = epilogue.kind == ActivationKind::clip;
+    set.transpose_store(
+        {from, set.lanes, count, filters, to, out.channel, is_done ? nullptr : &epilogue, is_large && is_done});
     return;
   }
   for (Extent i = 0; i < count; ++i, from += set.lanes, to += out.pixel) {
