@@ -1,10 +1,11 @@
-"""The parts of the documents that come from winograd_errors.py and winograd_choice.py; see write_docs.py."""
+"""The parts of the documents that come from winograd_*.py; see write_docs.py."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator
 
+import winograd_table
 from doc_tables import Run, prose
 
 
@@ -49,11 +50,15 @@ def choices(run: Run) -> Iterator[str]:
         plain = found["slowest_over_plain"]
         yield from prose(
             f"- Weights packed {'beforehand' if name == 'prepared' else 'in the call'}: on "
-            f"{100 * found['share_within_5_percent']:.0f} % of {found['cells']} layers the choice takes at most 1.05 of "
-            f"the fastest candidate's time; the mean is {found['mean_loss']:.3f}, the worst {worst['loss']:.2f} "
+            f"{100 * found['share_within_5_percent']:.0f} % of {found['cells']} layers the choice takes at most 1.05 "
+            f"of the fastest candidate's time; the mean is {found['mean_loss']:.3f}, the worst {worst['loss']:.2f} "
             f"({worst['layer']}). Where Winograd was chosen ({found['by_winograd']} layers) it takes at most "
             f"{plain['ratio']:.2f} of the time of the faster of `direct` and `im2col`."
         )
 
 
-PARTS: dict[str, Callable[..., Iterator[str]]] = {"winograd_error_findings": error_findings, "winograd_choices": choices}
+PARTS: dict[str, Callable[..., Iterator[str]]] = {
+    "winograd_error_findings": error_findings,
+    "winograd_choices": choices,
+    **winograd_table.PARTS,
+}

@@ -1,8 +1,11 @@
-"""Winograd's layers against their targets and the peers, as Markdown, from what ``fastconv bench --json`` wrote.
+"""Winograd's layers against their targets and the peers: the tables of docs/winograd.md, see write_docs.py.
 
-``python benchmarks/winograd_table.py ONE_THREAD.json [TWO_THREADS.json]``; made by
+The runs are those of
 
     fastconv bench --engines torch,onnxruntime,openvino,ncnn,mnn,opencv --classes 3x3,spatial,5x5 --threads 1 --json
+
+and ``python benchmarks/winograd_table.py RUN.json`` adds to each layer the exact bytes of its workspace and of its
+packed weights, which a run states as a sum.
 """
 
 from __future__ import annotations
@@ -10,9 +13,11 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from doc_tables import table
 
 from fastconv import _core
 from fastconv.bench.layers import TABLES, NamedLayer
@@ -22,6 +27,8 @@ from fastconv.threads import num_threads
 Row = dict[str, Any]
 
 KINDS = ("3x3", "spatial", "5x5")
+
+NAMED = {layer.name: layer for layers in TABLES.values() for layer in layers if layer.kind in KINDS}
 
 # What peers are called in the JSON begins with this; PyTorch by its fastest way.
 PEERS = ("ncnn", "MNN", "OpenCV", "PyTorch", "ONNX Runtime", "OpenVINO")
@@ -75,13 +82,9 @@ def duration(us: float) -> str:
     return f"{us:.0f} us" if us < 1000 else f"{us / 1000:.2f} ms"
 
 
-def cells(layer: NamedLayer, row: Row, threads: int) -> list[str]:
+def _cells(layer: NamedLayer, row: Row, threads: int) -> list[str]:
     found, asked = entries_of(row), rate_asked(layer)
     own = found[OWN]
-    name, _, _ = own["detail"].partition(" ")
-    with num_threads(threads):
-        workspace = _core.workspace_bytes(name, layer.problem()) / threads
-    packed = _core.packed_bytes(name, layer.problem())
     rate = f"{row['share_of_peak']:.0%}" + (f" of {asked:.0%}" if asked and threads == 1 else "")
     ratio = f"**{row['ratio']:.2f}** ({row['best_peer']})" + "?" * row["noisy"]
     peers = [
@@ -92,41 +95,52 @@ def cells(layer: NamedLayer, row: Row, threads: int) -> list[str]:
     ]
     return [
         layer.name, own["detail"], duration(own["time_median_us"]), rate, f"{own['max_error_over_max']:.0e}",
-        f"{workspace / 2**20:.2f}", f"{packed / 2**20:.2f}", ratio, *peers,
+        f"{own['workspace_bytes'] / threads / 2**20:.2f}", f"{own['packed_bytes'] / 2**20:.2f}", ratio, *peers,
     ]  # fmt: skip
 
 
-def table(rows: Sequence[tuple[NamedLayer, Row]], threads: int) -> Iterator[str]:
-    yield (
-        "| layer | fastconv | time | of the FMA peak | error | workspace per thread, MiB | packed, MiB "
-        "| ratio (best peer) | "
-        + " | ".join(PEERS) + " |"
-    )  # fmt: skip
-    yield "|:--|:--|--:|--:|--:|--:|--:|--:|" + "--:|" * len(PEERS)
-    for layer, row in rows:
-        yield f"| {' | '.join(cells(layer, row, threads))} |"
+def layers(run: Row) -> Iterator[str]:
+    """A row for each layer."""
+    yield from table(
+        (
+            *("<layer", "<fastconv", "time", "of the FMA peak", "error", "workspace per thread, MiB", "packed, MiB"),
+            *("ratio (best peer)", *PEERS),
+        ),
+        [_cells(NAMED[row["name"]], row, run["threads"]) for row in _rows(run)],
+    )
 
 
-def ratios(rows: Sequence[tuple[NamedLayer, Row]]) -> Iterator[str]:
-    yield "| layers | number | geometric mean of the ratios | asked | worst | asked |"
-    yield "|:--|--:|--:|--:|--:|--:|"
+def ratios(run: Row) -> Iterator[str]:
+    """A row for each group of layers."""
+    lines = []
     for group, (mean_asked, worst_asked) in RATIOS.items():
-        some = [row["ratio"] for layer, row in rows if group_of(layer) == group and row["ratio"]]
+        some = [row["ratio"] for row in _rows(run) if group_of(NAMED[row["name"]]) == group and row["ratio"]]
         if some:
             mean = math.exp(sum(map(math.log, some)) / len(some))
-            yield f"| {group} | {len(some)} | {mean:.2f} | {mean_asked} | {min(some):.2f} | {worst_asked or '-'} |"
+            lines.append(
+                [group, str(len(some)), f"{mean:.2f}", f"{mean_asked}", f"{min(some):.2f}", f"{worst_asked or '-'}"]
+            )
+    yield from table(("<layers", "number", "geometric mean of the ratios", "asked", "worst", "asked"), lines)
 
 
-def main(files: Sequence[Path]) -> None:
-    named = {layer.name: layer for layers in TABLES.values() for layer in layers if layer.kind in KINDS}
-    for file in files:
-        record = json.loads(file.read_text())
-        rows = [(named[row["name"]], row) for row in record["layers"] if row["name"] in named and row["fastconv_us"]]
-        threads = record["threads"]
-        print(f"### {('', 'One thread', 'Two threads')[threads]}\n")
-        print("\n".join(ratios(rows)) + "\n")
-        print("\n".join(table(rows, threads)) + "\n")
+def _rows(run: Row) -> list[Row]:
+    return [row for row in run["layers"] if row["name"] in NAMED and row["fastconv_us"]]
 
+
+def state(file: Path) -> None:
+    """Adds exact bytes to a run."""
+    run = json.loads(file.read_text("utf-8"))
+    for row in _rows(run):
+        own, problem = entries_of(row)[OWN], NAMED[row["name"]].problem()
+        name, _, _ = own["detail"].partition(" ")
+        with num_threads(run["threads"]):
+            own["workspace_bytes"] = _core.workspace_bytes(name, problem)
+        own["packed_bytes"] = _core.packed_bytes(name, problem)
+    file.write_text(json.dumps(run, separators=(",", ":")) + "\n", "utf-8")
+
+
+PARTS = {"winograd_ratios": ratios, "winograd_layers": layers}
 
 if __name__ == "__main__":
-    main([Path(name) for name in sys.argv[1:]])
+    for argument in sys.argv[1:]:
+        state(Path(argument))

@@ -1,7 +1,7 @@
 """Write the measured parts of README.md and docs/ from docs/measured/: `python benchmarks/write_docs.py`.
 
-A part stands between `<!-- measured: NAME FILE... -->` and `<!-- end -->`, and is what the function NAME of
-`doc_tables.py`, `doc_errors.py` or `doc_winograd.py` makes of the files. Everything else in a document is prose and left alone. With
+A part stands between `<!-- measured: NAME FILE... -->` and `<!-- end -->`, and is what the function NAME of a file
+`doc_*.py` makes of the files. Everything else in a document is prose and left alone. With
 `--check` nothing is written; the exit code is 1 if a document is not what the files say.
 """
 
