@@ -36,6 +36,7 @@ BESIDE = {
     "multiplier 6->18 @13x11 3x3 g6": "depthwise grouped winograd fft dense",
     "batch of 3, 4->10 @9x12 3x1": "grouped winograd fft dense",
     "one pixel, 3->5 1x1": "pointwise matvec fft dense",
+    "one pixel, 300->64 1x1": "pointwise matvec fft dense",
     "three pixels, 40->32 1x1": "pointwise fft dense",
     "one pixel in padding, 5->7 3x3": "grouped winograd fft dense",
     "one output, kernel as large as the image": "matvec fft dense",

@@ -12,6 +12,7 @@ from fastconv.bench.layers import ODD, NamedLayer
 EDGES = (
     # Sizes.
     NamedLayer("one pixel, 3->5 1x1", 3, 1, 1, 5, 1, 1),
+    NamedLayer("one pixel, 300->64 1x1", 300, 1, 1, 64, 1, 1),
     NamedLayer("three pixels, 40->32 1x1", 40, 3, 1, 32, 1, 1),
     NamedLayer("one pixel in padding, 5->7 3x3", 5, 1, 1, 7, 3, 3, padding=((1, 1), (1, 1))),
     NamedLayer("one output, kernel as large as the image", 3, 5, 7, 9, 5, 7),
