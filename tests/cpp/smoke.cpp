@@ -46,6 +46,15 @@ std::vector<ConvProblem> layers(DType dtype) {
   add([](ConvProblem& p) { p.H = p.W = 1; });
   add([](ConvProblem& p) { p.C = p.K = 8, p.H = p.W = 4; });  // rows shorter than a vector, many of them
   add([](ConvProblem& p) { p.C = p.K = 8, p.H = p.W = 3; });
+  add([](ConvProblem& p) { p.H = 40, p.W = 37, p.R = 17, p.S = 20, p.pad_left = 9; });  // tiles of spectra
+  add([](ConvProblem& p) { p.C = p.K = p.groups = 3, p.H = 70, p.W = 41, p.R = 33, p.S = 31, p.pad_top = 16; });
+  add([](ConvProblem& p) {  // kernels over the image
+    p.C = p.groups = 3, p.K = 6, p.H = 7, p.W = 9, p.R = 13, p.S = 15;
+    p.pad_top = p.pad_bottom = 6, p.pad_left = p.pad_right = 8;
+  });
+  add([](ConvProblem& p) {
+    p.R = p.S = 1, p.C = 40, p.K = 60, p.pad_top = p.pad_bottom = p.pad_left = p.pad_right = 0;
+  });
   add([](ConvProblem& p) { p.N = 0; });
   return list;
 }
