@@ -24,7 +24,7 @@ std::string points_of(const AxisTable& axis) {
     const bool paired =
         i + 2 < axis.points() && p.over != 0 && axis.point[i + 1].over == -p.over && axis.point[i + 1].under == p.under;
     text += (i ? ", " : "") + std::string(paired ? "+-" : "") + std::to_string(p.over);
-    if (p.under != 1) text += "/" + std::to_string(p.under);
+    if (p.under != 1) text.append("/").append(std::to_string(p.under));
     i += paired;
   }
   return text;
@@ -33,7 +33,7 @@ std::string points_of(const AxisTable& axis) {
 // "3 x 4 + 1 x 2 for 14": of one of the interleaved layers.
 std::string tiles_of(const Tiling& t) {
   std::string text = std::to_string(t.whole) + " x " + std::to_string(t.outputs);
-  if (t.tails) text += " + " + std::to_string(t.tails) + " x " + std::to_string(t.tail_outputs);
+  if (t.tails) text.append(" + ").append(std::to_string(t.tails)).append(" x ").append(std::to_string(t.tail_outputs));
   return text + " for " + std::to_string(ceil_div(t.result, t.dilation));
 }
 
