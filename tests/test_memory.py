@@ -22,6 +22,7 @@ LAYERS = {
     "depthwise": square("depthwise 48 @200 3x3", 48, 200, 48, 3, groups=48),
     "grouped": square("grouped 48 @200 3x3", 48, 200, 48, 3, groups=12),
     "winograd": square("64->64 @112 3x3", 64, 112, 64, 3),
+    "fft": square("16->20 @260 15x15", 16, 260, 20, 15),
     "direct": square("24->40 @160 5x5", 24, 160, 40, 5),
     "im2col": square("24->40 @160 5x5", 24, 160, 40, 5),
     "dense": square("3->8 @30 3x3", 3, 30, 8, 3),
