@@ -26,6 +26,7 @@ from fastconv.prepared import Conv1d, Conv2d, Conv3d
 from fastconv.prepared_transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from fastconv.threads import get_num_threads, num_threads, set_num_threads
 from fastconv.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
+from fastconv.windows import fold, unfold
 
 __version__ = build_info()["version"]
 
@@ -56,6 +57,7 @@ __all__ = [
     "dense_matrix",
     "dense_structure",
     "explain",
+    "fold",
     "get_num_threads",
     "grad",
     "kernel_from_dense",
@@ -67,5 +69,6 @@ __all__ = [
     "show_config",
     "signal",
     "summary",
+    "unfold",
     "use_isa",
 ]

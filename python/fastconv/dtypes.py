@@ -22,14 +22,15 @@ HALVES = ("float16", "bfloat16")
 COMPLEX = {"complex64": "float32", "complex128": "float64"}
 
 
-def _is_tensor(value: object) -> bool:
+def is_tensor(value: object) -> bool:
+    """Whether it is PyTorch's, without importing PyTorch."""
     torch = sys.modules.get("torch")  # who has a tensor has imported it
     return torch is not None and isinstance(value, torch.Tensor)
 
 
 def need_converting(input: object, weight: object, promote: object) -> bool:
     """Whether :func:`convert` has something to do, or something to say; else arrays go on as they are."""
-    if promote is not False or _is_tensor(input):
+    if promote is not False or is_tensor(input):
         return True
     names = (value.dtype.name for value in (input, weight) if isinstance(value, np.ndarray))
     return any(name in HALVES or name in COMPLEX for name in names)
@@ -55,14 +56,14 @@ def convert(
         raise TypeError(f"promote: expected True or False, got {promote!r}")
     values = {"input": input, "weight": weight} | ({} if bias is None else {"bias": bias})
     arrays = {name: as_any_array(value, name) for name, value in values.items()}
-    target = as_any_array(out, "out") if _is_tensor(out) else out
+    target = as_any_array(out, "out") if is_tensor(out) else out
     if promote:
         common = np.result_type(*arrays.values())
         arrays = {name: array.astype(common, copy=False) for name, array in arrays.items()}
     y = _computed(convolve, arrays, target, activation)
     if out is not None:
         return out
-    return _as_tensor(y) if _is_tensor(input) else y
+    return as_tensor(y) if is_tensor(input) else y
 
 
 def _computed(
@@ -121,7 +122,7 @@ def _complex(run: Callable[..., AnyArray], x: AnyArray, w: AnyArray, b: AnyArray
 
 def as_any_array(value: object, name: str) -> AnyArray:
     """An array of any dtype that shares the memory of an array, a tensor, or what NumPy can view as one."""
-    if not _is_tensor(value):
+    if not is_tensor(value):
         return viewed(value, name)
     tensor: Any = value
     if tensor.device.type != "cpu":
@@ -138,7 +139,8 @@ def as_any_array(value: object, name: str) -> AnyArray:
     return array
 
 
-def _as_tensor(y: AnyArray) -> Any:
+def as_tensor(y: AnyArray) -> Any:
+    """A PyTorch tensor that shares the array's memory."""
     torch = sys.modules["torch"]
     if y.dtype.name == "bfloat16":
         return torch.from_numpy(y.view(np.int16)).view(torch.bfloat16)
