@@ -42,13 +42,13 @@ struct Tiles {
 // One filter and channel in a group: nothing to add up, spectra exist for a few rows at a time.
 inline bool is_single(const ConvProblem& p) { return p.C_per_group() == 1 && p.K_per_group() == 1; }
 
-// Microseconds of one thread. Fitted on Zen 4 with AVX-512 to all sizes of tiles on ten layers: transforms of two tiles
-// take 0.3 ns a value and way, half more for single channels, which wait for nothing else; products run at 0.7 of the
-// peak, or as fast as weights come from L3 or memory.
+// Microseconds of one thread. Fitted on Zen 4 with AVX-512 to 24 layers, to within 15 % but for outputs of several MB,
+// which take up to 1.9 times as long: transforms take 0.35 ns a value and way; products run at 0.7 of the peak, or as
+// fast as weights come from L3 or memory.
 inline double microseconds(const Tiles& t, const ConvProblem& p, double gflops) {
   const double slower = 112 / gflops;
   if (is_single(p)) return double(p.N * p.C * t.pairs() * t.values()) * 0.75e-3 * slower;
-  const double transforms = double(p.N * t.pairs() * (p.C + p.K) * t.values()) * 0.15e-3 * slower;
+  const double transforms = double(p.N * t.pairs() * (p.C + p.K) * t.values()) * 0.35e-3 * slower;
   const double weights = t.weight_bytes(p), passes = double(p.N * ceil_div(t.pairs(), Extent{fft_tiles}));
   const double reading = passes * weights * 1e-3 / (weights < 30e6 ? 28 : 16);
   return transforms + std::max(2e-3 * t.multiply_adds(p) / (0.7 * gflops), reading);

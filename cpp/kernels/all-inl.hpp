@@ -1,5 +1,6 @@
 // Every kernel, and the table of them that this unit exports. Included once by each isa/*.cpp, after its Vec.
 #include "kernels/depthwise-inl.hpp"
+#include "kernels/depthwise_lanes-inl.hpp"
 #include "kernels/depthwise_long-inl.hpp"
 #include "kernels/depthwise_pixels-inl.hpp"
 #include "kernels/fft-inl.hpp"
@@ -47,6 +48,8 @@ constexpr KernelSet<T> kernel_set() {
   set.grouped_rows = grouped_rows<T>;
   set.depthwise_strip = depthwise_strip<T>;
   set.depthwise_pixels = depthwise_pixels<T>;
+  set.depthwise_lane_rows = vector_registers >= 32 ? 2 : 1;
+  set.depthwise_lanes = depthwise_lanes<T>;
   set.fma_rounds = fma_rounds<T>;
   set.read = read<T>;
   set.write = write<T>;

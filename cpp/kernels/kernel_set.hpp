@@ -178,6 +178,24 @@ struct DepthwisePixels {
   const Epilogue<T>* epilogue;
 };
 
+// Whole rows of outputs with channels as lanes, borders included, undilated, stride 1 or 2 and 3, 5 or 7 columns of
+// taps. Bounds and bias as above.
+template <class T>
+struct DepthwiseLanes {
+  const T* x;  // the first row of pixels that is looked at: its first pixel's first channel
+  ptrdiff_t row_step, pixel_step, W, pad_left;
+  ptrdiff_t image_rows;  // looked at
+  ptrdiff_t first_tap;  // the row of taps that the first of them meets, for the first row of outputs
+  ptrdiff_t taps, columns, stride;
+  const T* weights;  // weights[channel] of the first tap
+  ptrdiff_t weight_row, weight_column;
+  ptrdiff_t pixels, channels;
+  T* out;
+  ptrdiff_t out_step, out_row;
+  ptrdiff_t out_rows;  // 1 or, at stride 1, up to depthwise_lane_rows
+  const Epilogue<T>* epilogue;
+};
+
 // Two tiles of a plane, as the real and the imaginary part of one complex tile of rows x columns, on their way through
 // the transforms: image -> buffer -> spectrum, and back to outputs. See fft-inl.hpp.
 template <class T>
@@ -253,6 +271,8 @@ struct KernelSet {
   void (*grouped_rows)(const DepthwiseRows<T>&);
   void (*depthwise_strip)(const DepthwiseStrip<T>&);
   void (*depthwise_pixels)(const DepthwisePixels<T>&);
+  int depthwise_lane_rows;
+  void (*depthwise_lanes)(const DepthwiseLanes<T>&);
   WinogradTransforms<T> winograd[winograd_axes][2];  // by WinogradAxis; whole tiles, tails
   void (*winograd_weights)(const WinogradWeights<T>&);
   FftKernels<T> fft[fft_sizes];  // of 16, 32 and 64 rows (or columns)
