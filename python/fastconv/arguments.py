@@ -37,6 +37,14 @@ _ACTIVATIONS_HELP = f'None, one of {", ".join(map(repr, _ACTIVATIONS))}, ("clip"
 _LARGEST_EXTENT = 2**40  # as in the core
 
 
+def as_float(value: Any, name: str) -> float:
+    """Of a number; ValueError if it is an int that is too large."""
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name}: expected a number that float64 holds, got an int of more digits") from None
+
+
 def as_activation(activation: object) -> tuple[str, float, float] | None:
     """The core's (kind, a, b), or None for no activation."""
     if activation is None:
@@ -49,12 +57,12 @@ def as_activation(activation: object) -> tuple[str, float, float] | None:
         kind, *parameters = activation
         numeric = all(isinstance(p, float | np.floating) or is_int(p) for p in parameters)
         if numeric and kind == "clip" and len(parameters) == 2:
-            low, high = map(float, parameters)
+            low, high = (as_float(parameter, "activation") for parameter in parameters)
             if not low <= high:  # NaN too
                 raise ValueError(f"activation: expected low <= high in ('clip', low, high), got {activation!r}")
             return "clip", low, high
         if numeric and kind == "leaky_relu" and len(parameters) == 1:
-            slope = float(parameters[0])
+            slope = as_float(parameters[0], "activation")
             if not math.isfinite(slope):
                 raise ValueError(f"activation: expected a finite slope in ('leaky_relu', slope), got {activation!r}")
             return "leaky_relu", slope, 0.0
@@ -114,7 +122,7 @@ def as_accuracy(accuracy: object, max_error: object) -> Limits:
         raise ValueError(f"max_error: expected a number over 0, got {max_error!r}")
     if accuracy != "balanced":
         raise ValueError(f"max_error: expected None beside accuracy={accuracy!r}, got {max_error!r}: give one of them")
-    return Limits(accuracy, float(max_error))
+    return Limits(accuracy, as_float(max_error, "max_error"))
 
 
 def as_dtype(dtype: object) -> str:

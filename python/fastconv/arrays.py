@@ -45,7 +45,10 @@ def viewed(value: object, name: str) -> npt.NDArray[Any]:
                 raise TypeError(f"{name}: expected memory that NumPy can view, got {error}") from None
         if not _is_viewable(value):
             raise TypeError(f"{name}: expected a NumPy array, got {type(value).__name__}")
-        return np.asarray(value)
+        try:
+            return np.asarray(value)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{name}: expected memory that NumPy can view, got {error}") from None
     if type(value) is not np.ndarray:
         if isinstance(value, np.ma.MaskedArray):
             raise TypeError(f"{name}: expected an array without a mask, got a masked array; fill it first")

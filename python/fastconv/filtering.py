@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,12 @@ _LARGEST_EXACT = 2**53  # up to which float64 holds every whole number
 
 def as_number_array(value: object, name: str) -> AnyArray:
     """An array of one to three axes, none of them empty, of numbers; lists too, as SciPy takes them."""
-    array = np.asarray(value)
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name}: expected an array without a mask, got a masked array; fill it first")
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name}: expected an array of numbers, got {error}") from None
     if array.dtype.kind not in "iufc" or array.dtype.itemsize > 16 or array.dtype.name in ("longdouble", "float128"):
         raise TypeError(f"{name}: expected integers, float16 to float64 or complex numbers, got {array.dtype.name}")
     if array.ndim not in _FUNCTIONS:
@@ -29,6 +34,23 @@ def as_number_array(value: object, name: str) -> AnyArray:
     if array.size == 0:
         raise ValueError(f"{name}: expected at least one value, got shape {array.shape}")
     return array
+
+
+def one_of(value: object, names: Iterable[str], name: str) -> str:
+    """One of these names; TypeError or ValueError otherwise."""
+    if not isinstance(value, str) or value not in names:
+        error = ValueError if isinstance(value, str) else TypeError
+        raise error(f"{name}: expected one of {', '.join(names)}, got {value!r}")
+    return value
+
+
+def as_number(value: object, name: str) -> complex:
+    """A number, real or complex; what NumPy has, too."""
+    number = np.asarray(value)
+    if number.ndim != 0 or number.dtype.kind not in "biufc":
+        raise TypeError(f"{name}: expected a number, got {value!r}")
+    result: complex = number.item()
+    return result
 
 
 def exact(x: AnyArray, w: AnyArray, name: str) -> tuple[AnyArray, AnyArray]:

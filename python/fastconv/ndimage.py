@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastconv.filtering import AnyArray, Pads, as_number_array, exact, filtered
+from fastconv.filtering import AnyArray, Pads, as_number, as_number_array, exact, filtered, one_of
 from fastconv.geometry import as_int
 
 __all__ = ["convolve", "correlate"]
@@ -111,14 +111,12 @@ def _origins(origin: object, shape: tuple[int, ...], flipped: bool = False) -> t
     return origins
 
 
-def _result(x: AnyArray, w: AnyArray, output: object, mode: object, cval: complex, shifts: tuple[int, ...]) -> AnyArray:
+def _result(x: AnyArray, w: AnyArray, output: object, mode: object, cval: object, shifts: tuple[int, ...]) -> AnyArray:
     """The cross-correlation with weights shifted by so much."""
-    if mode not in _MODES:
-        raise ValueError(f"mode: expected one of {', '.join(_MODES)}, got {mode!r}")
+    boundary, cval = _MODES[one_of(mode, _MODES, "mode")], as_number(cval, "cval")
     pads: Pads = tuple(
         (size // 2 + shift, size - 1 - size // 2 - shift) for size, shift in zip(w.shape, shifts, strict=True)
     )
-    boundary = _MODES[str(mode)]
     if isinstance(output, np.ndarray):
         y, dtype = output, output.dtype
         if y.shape != x.shape:

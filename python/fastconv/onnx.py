@@ -19,7 +19,8 @@ import numpy.typing as npt
 from fastconv.arguments import as_accuracy
 from fastconv.arrays import as_array, as_bias_of
 from fastconv.conv import conv1d, conv2d, conv3d
-from fastconv.geometry import LINE, PLANE, VOLUME, Pads
+from fastconv.dtypes import as_any_array
+from fastconv.geometry import LINE, PLANE, VOLUME, Pads, as_int
 from fastconv.spread import Spread, as_spread, as_spread_filters, fit_transposed, run_once
 
 __all__ = ["conv", "conv_integer", "conv_transpose", "operators", "qlinear_conv"]
@@ -60,6 +61,7 @@ def conv(
         ValueError, TypeError: As :func:`fastconv.conv2d` does, or for attributes that do not fit the arrays.
     Source: ONNX operators, Conv.
     """
+    X, W = as_any_array(X, "X"), as_any_array(W, "W")
     axes = _axes(X, W, kernel_shape)
     padding = _AUTO_PADS[auto_pad] if _is_automatic(auto_pad) else _pads(pads, axes)
     y: AnyArray = _FUNCTIONS[axes + 2](
@@ -96,9 +98,9 @@ def conv_transpose(
         ValueError, TypeError: As :func:`fastconv.conv_transpose2d` does, or for attributes that do not fit the arrays.
     Source: ONNX operators, ConvTranspose.
     """
-    axes = _axes(X, W, kernel_shape)
     x = as_array(X, "X")
     w = as_array(W, "W", x.dtype.name, "X")
+    axes = _axes(x, w, kernel_shape)
     space = _SPACES[axes + 2]
     stride, dilation = _per_axis(strides, axes, "strides"), _per_axis(dilations, axes, "dilations")
     more = _per_axis(output_padding, axes, "output_padding", 0)
@@ -136,15 +138,16 @@ def conv_integer(
         ValueError: As :func:`conv` does.
     Source: ONNX operators, ConvInteger.
     """
+    x, w = as_any_array(x, "x"), as_any_array(w, "w")
     for name, array in (("x", x), ("w", w)):
         if array.dtype not in (np.int8, np.uint8):
             raise TypeError(f"{name}: expected int8 or uint8, got {array.dtype}")
     exact = np.float32 if 255 * 255 * math.prod(w.shape[1:]) < 2**24 else np.float64
     values, filters = x.astype(exact), w.astype(exact)
     if x_zero_point is not None:
-        values -= np.asarray(x_zero_point).astype(exact)
+        values -= as_any_array(x_zero_point, "x_zero_point").astype(exact)
     if w_zero_point is not None:
-        zero = np.asarray(w_zero_point).astype(exact)
+        zero = as_any_array(w_zero_point, "w_zero_point").astype(exact)
         filters -= zero.reshape(-1, *(1,) * (w.ndim - 1)) if zero.size > 1 else zero.reshape(())
     options = {"strides": None, "dilations": None, **attributes}
     sums = _exact_conv(values, filters, **options)
@@ -178,14 +181,18 @@ def qlinear_conv(
     Source: ONNX operators, QLinearConv.
     """
     sums = conv_integer(x, w, x_zero_point, w_zero_point, **attributes)
-    column = (-1, *(1,) * (x.ndim - 2))
+    column = (-1, *(1,) * (sums.ndim - 2))
     if B is not None:
-        sums = sums + np.asarray(B, np.int32).reshape(column)
-    factor = np.asarray(x_scale, np.float32) * np.asarray(w_scale, np.float32) / np.asarray(y_scale, np.float32)
-    dtype = np.asarray(y_zero_point).dtype
+        sums = sums + as_any_array(B, "B").astype(np.int32).reshape(column)
+    scales = {"x_scale": x_scale, "w_scale": w_scale, "y_scale": y_scale}
+    scale = {name: as_any_array(value, name).astype(np.float32) for name, value in scales.items()}
+    factor = scale["x_scale"] * scale["w_scale"] / scale["y_scale"]
+    zero = as_any_array(y_zero_point, "y_zero_point")
+    if zero.dtype not in (np.int8, np.uint8):
+        raise TypeError(f"y_zero_point: expected int8 or uint8, got {zero.dtype}")
     y = np.rint(sums * (factor.reshape(column) if factor.size > 1 else factor.reshape(())))
-    y += np.asarray(y_zero_point).astype(y.dtype)
-    return y.clip(np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype)
+    y += zero.astype(y.dtype)
+    return y.clip(np.iinfo(zero.dtype).min, np.iinfo(zero.dtype).max).astype(zero.dtype)
 
 
 def operators() -> list[type]:
@@ -250,7 +257,7 @@ def _per_axis(numbers: Numbers, axes: int, name: str, default: int = 1) -> tuple
         return (default,) * axes
     if len(numbers) != axes:
         raise ValueError(f"{name}: expected {axes} numbers, got {tuple(numbers)}")
-    return tuple(int(number) for number in numbers)
+    return tuple(as_int(number, name, 0) for number in numbers)
 
 
 def _pads(pads: Numbers, axes: int) -> Pads:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastconv.filtering import AnyArray, Pads, as_number_array, computed_in, exact, filtered
+from fastconv.filtering import AnyArray, Pads, as_number, as_number_array, computed_in, exact, filtered, one_of
 
 __all__ = ["convolve", "convolve2d", "correlate", "correlate2d", "fftconvolve"]
 
@@ -50,7 +50,7 @@ def convolve2d(
     x, w = _of_two_axes(in1, in2)
     if _swap_needed(mode, x, w):
         x, w = w, x
-    return _result(x, _flipped(w), mode, _as_boundary(boundary), fillvalue, before=0)
+    return _result(x, _flipped(w), mode, _as_boundary(boundary), as_number(fillvalue, "fillvalue"), before=0)
 
 
 def correlate2d(
@@ -78,7 +78,7 @@ def correlate2d(
     swapped = _swap_needed(mode, x, w)
     if swapped:
         x, w = w, x
-    y = _result(x, w.conj(), mode, _as_boundary(boundary), fillvalue, before=1)
+    y = _result(x, w.conj(), mode, _as_boundary(boundary), as_number(fillvalue, "fillvalue"), before=1)
     return _flipped(y) if swapped else y
 
 
@@ -146,7 +146,8 @@ def fftconvolve(in1: npt.ArrayLike, in2: npt.ArrayLike, mode: str = "full") -> n
     """
     x, w = _of_same_axes(in1, in2)
     alone = [1 in sizes for sizes in zip(x.shape, w.shape, strict=True)]
-    if all(alone) and mode in _MODES:  # then SciPy transforms nothing, and integers stay what they are
+    one_of(mode, _MODES, "mode")
+    if all(alone):  # then SciPy transforms nothing, and integers stay what they are
         product = x * w
         cut = [((full - size) // 2, size) for full, size in zip(product.shape, x.shape, strict=True)]
         return product[tuple(slice(low, low + size) for low, size in cut)] if mode == "same" else product
@@ -177,20 +178,16 @@ def _of_same_axes(in1: object, in2: object) -> tuple[AnyArray, AnyArray]:
 
 
 def _check_method(method: object) -> None:
-    if method not in ("auto", "direct", "fft"):
-        raise ValueError(f"method: expected 'auto', 'direct' or 'fft', got {method!r}")
+    one_of(method, ("auto", "direct", "fft"), "method")
 
 
 def _as_boundary(boundary: object) -> str:
-    if boundary not in _BOUNDARIES:
-        raise ValueError(f"boundary: expected 'fill', 'wrap' or 'symm', got {boundary!r}")
-    return _BOUNDARIES[str(boundary)]
+    return _BOUNDARIES[one_of(boundary, _BOUNDARIES, "boundary")]
 
 
 def _swap_needed(mode: object, x: AnyArray, w: AnyArray) -> bool:
     """Whether in mode "valid" the second array is the image, and the first the filter."""
-    if mode not in _MODES:
-        raise ValueError(f"mode: expected 'full', 'same' or 'valid', got {mode!r}")
+    one_of(mode, _MODES, "mode")
     if mode != "valid":
         return False
     holds = all(a >= b for a, b in zip(x.shape, w.shape, strict=True))
