@@ -90,6 +90,24 @@ inline bool overlap(const PlainArray& a, const PlainArray& b) {
   return a0 < b0 + b.bytes() && b0 < a0 + a.bytes();
 }
 
+// What is added to `y`, the array of `out`: the residual, or with accumulate=True `out` itself. False if the Python
+// layer has something to do or to say.
+inline bool read_residual(PyObject* residual, PyObject* accumulate, PyObject* out, const PlainArray& y,
+                          const void*& added) {
+  added = nullptr;
+  if (accumulate == Py_True) {
+    added = y.data;
+    return residual == Py_None && out != Py_None;
+  }
+  if (accumulate != Py_False) return false;
+  if (residual == Py_None) return true;
+  PlainArray array{};
+  const bool fits = array.read(residual) && array.dtype == y.dtype && array.nd == y.nd &&
+                    std::equal(array.sizes, array.sizes + array.nd, y.sizes);
+  added = array.data;
+  return fits && (array.data == y.data || !overlap(array, y));
+}
+
 // An array of these sizes, its values not set.
 inline py::object new_array(DType dtype, int nd, const py::ssize_t* sizes) {
   auto& api = py::detail::npy_api::get();

@@ -21,29 +21,24 @@ std::vector<Phase> phases_of(const std::vector<PhaseNumbers>& numbers) {
 
 InterleavedPlan make(const ConvProblem& like, const std::array<Extent, 4>& extents,
                      const std::vector<std::pair<std::shared_ptr<Plan>, std::vector<PhaseNumbers>>>& plans,
-                     const std::vector<PhaseNumbers>& blank, const py::object& blank_values) {
+                     const std::vector<PhaseNumbers>& blank, const py::object& bias, const py::object& activation) {
   const InterleavedShape shape{like.dtype, like.layout, extents[0], extents[1], extents[2], extents[3]};
   std::vector<PhasedPlan> phased;
   for (const auto& [plan, numbers] : plans) phased.push_back({plan, phases_of(numbers)});
-  const void* values = nullptr;
-  if (!blank_values.is_none()) {
-    const auto array = py::reinterpret_borrow<py::array>(blank_values);
-    require(array, "blank_values", shape.dtype, std::array{shape.K});
-    values = array.data();
-  }
-  return InterleavedPlan(shape, std::move(phased), phases_of(blank), values);
+  const void* values = bias_of(bias, shape.dtype, shape.K);
+  return InterleavedPlan(shape, std::move(phased), phases_of(blank), values, activation_of(activation));
 }
 
-py::array call(const InterleavedPlan& plan, const py::array& x, const py::object& out) {
+py::array call(const InterleavedPlan& plan, const py::array& x, const py::object& out, const py::object& residual) {
   const InterleavedShape& s = plan.shape();
   const ConvProblem& p = plan.plans().at(0).plan->problem();
   require(x, "x", s.dtype, in_layout(s.layout, s.N, p.C, p.H, p.W));
   const Shape4 shape = in_layout(s.layout, s.N, s.K, s.P, s.Q);
   py::array y = output_or_new(s.dtype, shape, out);
   require_apart(y, x, "x");
-  const void* from = x.data();
+  const void *from = x.data(), *added = residual_of(residual, y, s.dtype, shape);
   void* to = y.mutable_data();
-  run_released(plan.is_brief(), [&] { return plan.run(from, to); });
+  run_released(plan.is_brief(), [&] { return plan.run(from, to, {added}); });
   return y;
 }
 
@@ -69,9 +64,9 @@ py::array filters(const py::array& weight, Extent groups, const TapLists& rows, 
 
 void bind_interleaved_plan(py::module_& module) {
   py::class_<InterleavedPlan, Operation, std::shared_ptr<InterleavedPlan>>(module, "InterleavedPlan", py::is_final())
-      .def(py::init(&make), py::arg("like"), py::arg("extents"), py::arg("plans"), py::arg("blank"),
-           py::arg("blank_values"))
-      .def("__call__", &call, py::arg("x"), py::arg("out") = py::none())
+      .def(py::init(&make), py::arg("like"), py::arg("extents"), py::arg("plans"), py::arg("blank"), py::arg("bias"),
+           py::arg("activation"))
+      .def("__call__", &call, py::arg("x"), py::arg("out") = py::none(), py::arg("residual") = py::none())
       .def_property_readonly("plans",
                              [](const InterleavedPlan& plan) {
                                py::list plans;

@@ -43,53 +43,66 @@ void require_apart(const py::array& y, py::handle other, const char* name) {
     throw py::value_error(std::string("out: got memory that overlaps ") + name + ", expected memory apart");
 }
 
-namespace {
-
-void require_parameters(const ConvProblem& p, const py::array& weight, const py::object& bias) {
-  require(weight, "weight", p.dtype, std::array{p.K, p.C_per_group(), p.R, p.S});
-  if (bias.is_none()) return;
+const void* bias_of(const py::object& bias, DType dtype, Extent K) {
+  if (bias.is_none()) return nullptr;
   if (!py::isinstance<py::array>(bias)) throw py::type_error("bias: expected an array");
-  require(py::reinterpret_borrow<py::array>(bias), "bias", p.dtype, std::array{p.K});
+  const auto array = py::reinterpret_borrow<py::array>(bias);
+  require(array, "bias", dtype, std::array{K});
+  return array.data();
 }
 
-const void* data_or_null(const py::object& array) {
-  return array.is_none() ? nullptr : py::reinterpret_borrow<py::array>(array).data();
+const void* residual_of(const py::object& residual, const py::array& y, DType dtype, const Shape4& shape) {
+  if (residual.is_none()) return nullptr;
+  if (!py::isinstance<py::array>(residual)) throw py::type_error("residual: expected an array");
+  const auto array = py::reinterpret_borrow<py::array>(residual);
+  require(array, "residual", dtype, shape);
+  if (array.data() != y.data()) require_apart(y, array, "residual");
+  return array.data();
+}
+
+namespace {
+
+void require_weight(const ConvProblem& p, const py::array& weight) {
+  require(weight, "weight", p.dtype, std::array{p.K, p.C_per_group(), p.R, p.S});
 }
 
 Plan make_plan(const ConvProblem& problem, const std::string& name, const py::array& weight, const py::object& bias,
                const py::object& activation) {
-  require_parameters(problem, weight, bias);
+  require_weight(problem, weight);
   const Algorithm& algorithm = algorithm_named(name);
   const Activation spec = activation_of(activation);
-  const void *w = weight.data(), *b = data_or_null(bias);
+  const void *w = weight.data(), *b = bias_of(bias, problem.dtype, problem.K);
   py::gil_scoped_release release;
   return Plan(problem, algorithm, w, b, spec);
 }
 
-py::array call_plan(const Plan& plan, const py::array& x, const py::object& out) {
+py::array call_plan(const Plan& plan, const py::array& x, const py::object& out, const py::object& residual) {
   const ConvProblem& p = plan.problem();
   require(x, "x", p.dtype, input_shape(p));
   py::array y = output_or_new(p.dtype, output_shape(p), out);
   require_apart(y, x, "x");
-  const void* from = x.data();
+  const void *from = x.data(), *added = residual_of(residual, y, p.dtype, output_shape(p));
   void* to = y.mutable_data();
-  run_released(plan.is_brief(), [&] { return plan.run(from, to); });
+  run_released(plan.is_brief(), [&] { return plan.run(from, to, {added}); });
   return y;
 }
 
 py::array call_once(const ConvProblem& p, const std::string& name, const py::object& activation, const py::array& x,
-                    const py::array& weight, const py::object& bias, const py::object& out) {
+                    const py::array& weight, const py::object& bias, const py::object& out,
+                    const py::object& residual) {
   require(x, "x", p.dtype, input_shape(p));
-  require_parameters(p, weight, bias);
+  require_weight(p, weight);
+  const void* b = bias_of(bias, p.dtype, p.K);
   py::array y = output_or_new(p.dtype, output_shape(p), out);
   require_apart(y, x, "x");
   require_apart(y, weight, "weight");
   require_apart(y, bias, "bias");
   const Algorithm& algorithm = algorithm_named(name);
   const Activation spec = activation_of(activation);
-  const void *from = x.data(), *w = weight.data(), *b = data_or_null(bias);
+  const void *from = x.data(), *w = weight.data();
+  const void* added = residual_of(residual, y, p.dtype, output_shape(p));
   void* to = y.mutable_data();
-  run_released(is_brief(algorithm, p, false), [&] { return run_once(p, algorithm, spec, from, w, b, to); });
+  run_released(is_brief(algorithm, p, false), [&] { return run_once(p, algorithm, spec, from, w, b, to, added); });
   return y;
 }
 
@@ -113,13 +126,14 @@ void bind_plan(py::module_& module) {
   py::class_<Plan, Operation, std::shared_ptr<Plan>>(module, "Plan", py::is_final())
       .def(py::init(&make_plan), py::arg("problem"), py::arg("algorithm"), py::arg("weight"),
            py::arg("bias") = py::none(), py::arg("activation") = py::none())
-      .def("__call__", &call_plan, py::arg("x"), py::arg("out") = py::none())
+      .def("__call__", &call_plan, py::arg("x"), py::arg("out") = py::none(), py::arg("residual") = py::none())
       .def_property_readonly("problem", [](const Plan& plan) { return plan.problem(); })
       .def_property_readonly("algorithm", [](const Plan& plan) { return plan.algorithm().name; })
       .def_property_readonly("isa", &Plan::isa)
       .def_property_readonly("packed_bytes", &Plan::packed_bytes)
       .def_property_readonly("workspace_bytes", &Plan::workspace_bytes);
-  module.def("run_once", &call_once);
+  module.def("run_once", &call_once, py::arg("problem"), py::arg("algorithm"), py::arg("activation"), py::arg("x"),
+             py::arg("weight"), py::arg("bias"), py::arg("out"), py::arg("residual") = py::none());
   module.def("weight_gradient", &call_weight_gradient);
 }
 

@@ -29,7 +29,8 @@ void require_images(const py::object& operation, const StackShape& s, const Numb
 }
 
 StackedPlan make(const ConvProblem& like, const std::array<Extent, 8>& extents,
-                 const std::vector<std::pair<py::object, Numbers>>& phases, const py::object& blank_values) {
+                 const std::vector<std::pair<py::object, Numbers>>& phases, const py::object& bias,
+                 const py::object& activation) {
   const auto& e = extents;
   const StackShape shape{like.dtype, like.layout, e[0], e[1], e[2], e[3], e[4], e[5], e[6], e[7]};
   std::vector<StackPhase> stacked;
@@ -38,13 +39,8 @@ StackedPlan make(const ConvProblem& like, const std::array<Extent, 8>& extents,
     stacked.push_back({operation.is_none() ? nullptr : operation.cast<std::shared_ptr<Operation>>(), n[0], n[1], n[2],
                        n[3], n[4], n[5], n[6], n[7]});
   }
-  const void* values = nullptr;
-  if (!blank_values.is_none()) {
-    const auto array = py::reinterpret_borrow<py::array>(blank_values);
-    require(array, "blank_values", shape.dtype, std::array{shape.K});
-    values = array.data();
-  }
-  return StackedPlan(shape, std::move(stacked), values);
+  const void* values = bias_of(bias, shape.dtype, shape.K);
+  return StackedPlan(shape, std::move(stacked), values, activation_of(activation));
 }
 
 // Shapes with pixels as one axis.
@@ -53,14 +49,15 @@ Shape4 with_planes(Layout layout, Extent N, Extent channels, Extent planes, Exte
   return {N, channels, planes, pixels};
 }
 
-py::array call(const StackedPlan& plan, const py::array& x, const py::object& out) {
+py::array call(const StackedPlan& plan, const py::array& x, const py::object& out, const py::object& residual) {
   const StackShape& s = plan.shape();
   require(x, "x", s.dtype, with_planes(s.layout, s.N, s.C, s.D, s.pixels));
-  py::array y = output_or_new(s.dtype, with_planes(s.layout, s.N, s.K, s.planes, s.out_pixels), out);
+  const Shape4 shape = with_planes(s.layout, s.N, s.K, s.planes, s.out_pixels);
+  py::array y = output_or_new(s.dtype, shape, out);
   require_apart(y, x, "x");
-  const void* from = x.data();
+  const void *from = x.data(), *added = residual_of(residual, y, s.dtype, shape);
   void* to = y.mutable_data();
-  run_released(plan.is_brief(), [&] { return plan.run(from, to); });
+  run_released(plan.is_brief(), [&] { return plan.run(from, to, {added}); });
   return y;
 }
 
@@ -68,8 +65,9 @@ py::array call(const StackedPlan& plan, const py::array& x, const py::object& ou
 
 void bind_stacked_plan(py::module_& module) {
   py::class_<StackedPlan, Operation, std::shared_ptr<StackedPlan>>(module, "StackedPlan", py::is_final())
-      .def(py::init(&make), py::arg("like"), py::arg("extents"), py::arg("phases"), py::arg("blank_values"))
-      .def("__call__", &call, py::arg("x"), py::arg("out") = py::none())
+      .def(py::init(&make), py::arg("like"), py::arg("extents"), py::arg("phases"), py::arg("bias"),
+           py::arg("activation"))
+      .def("__call__", &call, py::arg("x"), py::arg("out") = py::none(), py::arg("residual") = py::none())
       .def_property_readonly("workspace_bytes", &StackedPlan::workspace_bytes);
 }
 

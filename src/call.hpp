@@ -17,4 +17,9 @@ py::array output_or_new(DType dtype, const Shape4& shape, const py::object& out)
 bool overlap(const py::array& array, py::handle other);
 void require_apart(const py::array& y, py::handle other, const char* name);  // ValueError if they do
 
+const void* bias_of(const py::object& bias, DType dtype, Extent K);  // K values, or null for None
+
+// What Ending says of a residual: None, or an array like y and apart from it, or y's own memory. Else an exception.
+const void* residual_of(const py::object& residual, const py::array& y, DType dtype, const Shape4& shape);
+
 }  // namespace fastconv::python

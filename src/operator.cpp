@@ -1,7 +1,7 @@
-// The call of an operator, `op(x, out=y)`, without running any Python code: Operator is what Conv2d and its like
-// inherit their call from. It keeps plans by the shape of the input. An input like one seen before goes to its plan as
-// it is; whatever else comes (an array that is not plain, an `out` that cannot be written to, wrong shapes) goes to the
-// Python method
+// The call of an operator, `op(x, out=y, residual=r)`, without running any Python code: Operator is what Conv2d and its
+// like inherit their call from. It keeps plans by the shape of the input. An input like one seen before goes to its
+// plan as it is; whatever else comes (an array that is not plain, an `out` that cannot be written to, wrong shapes)
+// goes to the Python method
 // `_checked_call`, which copies, makes plans, or says what is wrong.
 //
 // A plain CPython type: pybind11's dispatch takes about 1 us of a call, this about 0.1.
@@ -37,48 +37,58 @@ const Entry* find(PyObject* self, Match&& match) {
   return &entries->front();
 }
 
-// (x, out=None), by position or by name; false if it is anything else.
-bool read_arguments(PyObject* args, PyObject* kwargs, PyObject*& x, PyObject*& out) {
-  static PyObject* const x_name = PyUnicode_InternFromString("x");
-  static PyObject* const out_name = PyUnicode_InternFromString("out");
-  const Py_ssize_t positional = PyTuple_GET_SIZE(args);
-  Py_ssize_t used = 0;
-  x = positional > 0 ? PyTuple_GET_ITEM(args, 0) : nullptr;
-  out = positional > 1 ? PyTuple_GET_ITEM(args, 1) : nullptr;
-  if (kwargs) {
-    if (PyObject* named = out ? nullptr : PyDict_GetItemWithError(kwargs, out_name)) ++used, out = named;
-    if (PyObject* named = x ? nullptr : PyDict_GetItemWithError(kwargs, x_name)) ++used, x = named;
+// (x, out=None, *, residual=None, accumulate=False), the first two by position or by name.
+struct Arguments {
+  PyObject *x, *out, *residual, *accumulate;
+
+  // False if it is anything else.
+  bool read(PyObject* args, PyObject* kwargs) {
+    static PyObject* const names[] = {PyUnicode_InternFromString("x"), PyUnicode_InternFromString("out"),
+                                      PyUnicode_InternFromString("residual"), PyUnicode_InternFromString("accumulate")};
+    PyObject** const values[] = {&x, &out, &residual, &accumulate};
+    const Py_ssize_t positional = PyTuple_GET_SIZE(args);
+    Py_ssize_t used = 0;
+    for (int i = 0; i < 4; ++i) {
+      *values[i] = i < 2 && positional > i ? PyTuple_GET_ITEM(args, i) : nullptr;
+      if (*values[i] || !kwargs) continue;
+      *values[i] = PyDict_GetItemWithError(kwargs, names[i]);
+      if (*values[i]) ++used;
+    }
+    if (!out) out = Py_None;
+    if (!residual) residual = Py_None;
+    if (!accumulate) accumulate = Py_False;
+    return x && positional <= 2 && (!kwargs || used == PyDict_GET_SIZE(kwargs));
   }
-  if (!out) out = Py_None;
-  return x && positional <= 2 && (!kwargs || used == PyDict_GET_SIZE(kwargs));
-}
+};
 
 // The result, or null with an exception set, or null without: then it is not a call for a plan.
-PyObject* call_directly(PyObject* self, PyObject* x, PyObject* out) {
+PyObject* call_directly(PyObject* self, const Arguments& given) {
   PlainArray from, to;
-  if (!from.read(x)) return nullptr;
+  if (!from.read(given.x)) return nullptr;
   const Entry* entry = find(self, [&](const Entry& e) { return e.input.is_of(from); });
   if (!entry || entry->plan->dtype() != from.dtype) return nullptr;
 
   py::object y;
-  if (out == Py_None) {
+  if (given.out == Py_None) {
     y = new_array(from.dtype, entry->output.nd, entry->output.sizes.data());
     to.read(y.ptr());
   } else {
-    if (!to.read(out) || !to.writable || to.dtype != from.dtype || !entry->output.is_of(to) || overlap(to, from))
+    if (!to.read(given.out) || !to.writable || to.dtype != from.dtype || !entry->output.is_of(to) || overlap(to, from))
       return nullptr;
-    y = py::reinterpret_borrow<py::object>(out);
+    y = py::reinterpret_borrow<py::object>(given.out);
   }
+  Ending ending;
+  if (!read_residual(given.residual, given.accumulate, given.out, to, ending.residual)) return nullptr;
   const py::object owner = entry->owner;  // without the GIL others may drop the entry
   const Operation& plan = *entry->plan;
-  run_released(plan.is_brief(), [&] { return plan.run(from.data, to.data); });
+  run_released(plan.is_brief(), [&] { return plan.run(from.data, to.data, ending); });
   return y.release().ptr();
 }
 
 PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
-  PyObject *x, *out;
-  if (read_arguments(args, kwargs, x, out)) {
-    PyObject* const y = or_raise([&] { return call_directly(self, x, out); });
+  Arguments given;
+  if (given.read(args, kwargs)) {
+    PyObject* const y = or_raise([&] { return call_directly(self, given); });
     if (y || PyErr_Occurred()) return y;
   }
   const auto checked = py::reinterpret_steal<py::object>(PyObject_GetAttrString(self, "_checked_call"));

@@ -116,6 +116,8 @@ enum Argument {
   limit,
   accuracy,
   max_error,
+  residual,
+  accumulate,
   count
 };
 
@@ -124,6 +126,8 @@ bool make_key(PyObject* const* args, Key& key) {
             (args[bias] == Py_None ? key.add('N') : key.add_array(args[bias]));
   for (int i = stride; ok && i <= activation; ++i) ok = key.add_object(args[i]);
   for (int i = limit; ok && i <= max_error; ++i) ok = key.add_object(args[i]);
+  // What is added is looked at when it is there: that it is `out` counts as workspace.
+  ok = ok && key.add(args[residual] == Py_None) && key.add(args[accumulate] == Py_True);
   return ok && key.add(num_threads()) && key.add(std::int64_t(active_isa()));
 }
 
@@ -162,9 +166,12 @@ PyObject* call(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
       if (!arrays.read_out(args[out], known.output)) return Py_NewRef(Py_NotImplemented);
       y = py::reinterpret_borrow<py::object>(args[out]);
     }
+    const void* added = nullptr;
+    if (!read_residual(args[residual], args[accumulate], args[out], arrays.y, added))
+      return Py_NewRef(Py_NotImplemented);
     run_released(known.brief, [&] {
-      return run_once(p, *known.algorithm, known.activation, arrays.x.data, arrays.w.data, arrays.b.data,
-                      arrays.y.data);
+      return run_once(p, *known.algorithm, known.activation, arrays.x.data, arrays.w.data, arrays.b.data, arrays.y.data,
+                      added);
     });
     return y.release().ptr();
   });

@@ -75,7 +75,8 @@ def expected_transposed(a):
     x, w = _first(_plain(a["input"]), layout), _plain(a["weight"])
     axes, b = x.ndim - 2, a["bias"]
     stride, dilation = _each(axes, a["stride"]), _each(axes, a["dilation"])
-    pads, more = pairs(axes, _each(axes, a["padding"])), _each(axes, a["output_padding"])
+    padding = 0 if a["padding"] == "valid" else a["padding"]
+    pads, more = pairs(axes, _each(axes, padding)), _each(axes, a["output_padding"])
     numbers = zip(x.shape[2:], stride, pads, dilation, w.shape[2:], more, strict=True)
     extents = [(n - 1) * s - sum(p) + d * (k - 1) + m + 1 for n, s, p, d, k, m in numbers]
     if np.prod(extents, dtype=float) > 1e6 or max(map(max, pads)) > 1e3:

@@ -206,7 +206,8 @@ def test_layer_there_and_back(layout, input_shape, output_shape):
     x = np.arange(math.prod(input_shape), dtype=np.float32).reshape(input_shape)
     out = np.empty(output_shape, np.float32)
 
-    def run(seen, written):
+    def run(seen, written, added):
+        assert added is None
         assert seen.shape == layer.problem.input_shape and np.shares_memory(seen, x)
         assert written.shape == layer.problem.output_shape and np.shares_memory(written, out)
         return written

@@ -50,6 +50,7 @@ class Wrapped:
         return [1.0]
 
 
+BYTES = np.ones((2, 2), np.uint8)
 MASKED = np.ma.masked_greater(IMAGE, 0.5)
 
 
@@ -71,6 +72,9 @@ MASKED = np.ma.masked_greater(IMAGE, 0.5)
         (lambda: fastconv.ndimage.convolve(MASKED, TAPS), TypeError, "input: expected an array without a mask"),
         (lambda: fastconv.ndimage.convolve(IMAGE, TAPS, mode=None), TypeError, "mode: expected one of reflect"),
         (lambda: fastconv.ndimage.convolve(IMAGE, TAPS, cval=[1, 2]), TypeError, "cval: expected a number, got"),
+        (lambda: fastconv.ndimage.convolve(BYTES, BYTES, cval=np.nan), TypeError, "cval: expected a whole number"),
+        (lambda: fastconv.ndimage.convolve(BYTES, BYTES, cval=np.inf), TypeError, "cval: expected a whole number"),
+        (lambda: fastconv.conv2d(X.view([("x", "f4")]), W, promote=True), TypeError, "promote: expected dtypes that"),
         (lambda: fastconv.onnx.conv(0, W), TypeError, "X: expected a NumPy array, got int"),
         (lambda: fastconv.onnx.conv_integer(X.astype("u1"), 0), TypeError, "w: expected a NumPy array, got int"),
         (lambda: fastconv.onnx.conv(X, W, strides=[1.5, 1]), TypeError, "strides: expected an int, got 1.5"),

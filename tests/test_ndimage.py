@@ -70,7 +70,7 @@ MISTAKES = [
     (([1, 2], [1, 2, 3]), {"origin": 2}, ValueError, "origin: expected -1 to 1 for weights of shape (3,), got 2"),
     (([1, 2], [1, 2]), {"origin": (0, 0)}, ValueError, "origin: expected 1 numbers, got (0, 0)"),
     (([1, 2], [1]), {"origin": 0.5}, TypeError, "origin: expected an int, got 0.5"),
-    (([1, 2], [0.5]), {}, TypeError, "weights: expected whole numbers, and such a cval, for an input of integers"),
+    (([1, 2], [0.5]), {}, TypeError, "weights: expected whole numbers for an input of integers"),
     (([1, 2**40], [2**20, 1]), {}, TypeError, "input: expected integers whose sums of products stay below 2^53"),
     (([1.0, 2], [1]), {"output": np.empty(3)}, ValueError, "output: expected shape (2,), got (3,)"),
     (([], [1]), {}, ValueError, "input: expected at least one value, got shape (0,)"),

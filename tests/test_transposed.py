@@ -237,7 +237,7 @@ def test_phases_make_every_output_once(extent, taps, stride, dilation, pad):
 def test_the_core_checks_phases():
     plan = _core.Plan(_core.Problem("float32", 1, 1, 4, 4, 1, 1, 1), "direct", normal(1, 1, 1, 1))
     make = lambda phase, extents=(1, 1, 8, 8): _core.InterleavedPlan(  # noqa: E731
-        plan.problem, extents, [(plan, [phase])], [], None
+        plan.problem, extents, [(plan, [phase])], [], None, None
     )
     good = (0, 2, 4, 0)
     make((good, good))

@@ -94,7 +94,7 @@ bool run(const Execution<T>& e) {
         const T value = e.epilogue.bias ? y[i] + e.epilogue.bias[(first + i) / pixels] : y[i];
         y[i] = value < e.epilogue.low ? e.epilogue.low : value > e.epilogue.high ? e.epilogue.high : value;
       }
-      if (e.epilogue.kind != ActivationKind::clip) set.activate(y, count, e.epilogue.kind, e.epilogue.slope);
+      if (e.epilogue.second_pass) set.activate(y, count, e.epilogue);
     }
   });
 }

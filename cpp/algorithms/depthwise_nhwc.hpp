@@ -105,9 +105,9 @@ bool run_depthwise_nhwc(const Execution<T>& e) {
         lane_rows(e, set, e.input + n * in.image, row, rows, to);
       else
         pixel_row(e, set, e.input + n * in.image, row, to);
-      if (e.epilogue.kind != ActivationKind::clip)
+      if (e.epilogue.second_pass)
         for (Extent pixel = 0; pixel < rows * p.Q(); ++pixel)
-          set.activate(to + pixel * out.pixel, p.C, e.epilogue.kind, e.epilogue.slope);
+          set.activate(to + pixel * out.pixel, p.C, e.epilogue);
     }
   });
 }

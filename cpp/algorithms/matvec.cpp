@@ -120,7 +120,7 @@ bool run(const Execution<T>& e) {
     for (Extent n = 0; n < count; ++n) {
       T* const y = out + n * p.K;
       if (sums != out) std::copy_n(sums + n * lanes, live, y);
-      if (epilogue.kind != ActivationKind::clip) set.activate(y, live, epilogue.kind, epilogue.slope);
+      if (epilogue.second_pass) set.activate(y, live, epilogue);
     }
   });
 }

@@ -56,11 +56,13 @@ bool run(const Execution<T>& e) {
                      double(weight[((k * Cg + c) * p.R + r) * p.S + s]);
             }
         if (e.epilogue.bias) sum += double(e.epilogue.bias[k]);
+        const Extent at = n * out.image + k * out.channel + y * out.row + x * out.pixel;
+        if (e.epilogue.residual) sum += double(e.epilogue.residual[at]);
         sum = activated(sum, e.epilogue.kind, double(e.epilogue.slope));
-        const T value = T(sum), low = e.epilogue.low, high = e.epilogue.high;
-        e.output[n * out.image + k * out.channel + y * out.row + x * out.pixel] = value < low    ? low
-                                                                                  : value > high ? high
-                                                                                                 : value;
+        const bool is_last = e.epilogue.residual != nullptr;
+        const T value = T(sum), low = is_last ? e.epilogue.last_low : e.epilogue.low;
+        const T high = is_last ? e.epilogue.last_high : e.epilogue.high;
+        e.output[at] = value < low ? low : value > high ? high : value;
       }
   });
 }

@@ -5,6 +5,7 @@
 
 #include "base/aligned_buffer.hpp"
 #include "base/parallel_for.hpp"
+#include "dispatch/finish.hpp"
 #include "dispatch/workspace.hpp"
 #include "fastconv/threads.hpp"
 
@@ -77,7 +78,8 @@ void interleave_row(const InterleavedShape& shape, Extent groups, const Rows& ro
 struct InterleavedPlan::State {
   InterleavedShape shape;
   std::vector<PhasedPlan> plans;
-  AlignedBuffer blank;
+  BlankValues blank;
+  Finish finish{};  // without arrays
   std::vector<Rows> rows;
   std::vector<std::size_t> at;  // of each plan's output in workspace
   std::size_t bytes = 0;
@@ -96,29 +98,37 @@ struct InterleavedPlan::State {
     found->sources.push_back(source);
   }
 
-  // In NCHW a task is a plane of the output; in NHWC a row, and a group's filters follow one another.
+  // In NCHW a task is a plane of the output; in NHWC an image, and a group's filters follow one another. With a
+  // residual the plans have left the activation out: rows are given both when they are whole.
   template <class T>
-  bool interleave(const std::byte* workspace, T* output) const {
+  bool interleave(const std::byte* workspace, T* output, const void* residual, bool activated) const {
     const int threads = brief ? 1 : num_threads();
-    const T* const values = reinterpret_cast<const T*>(blank.data());
+    const T* const values = blank.values<T>(activated && !residual);
+    const Finish end{finish.kernels, activated ? finish.activation : Activation{}, output, residual};
     if (shape.layout == Layout::nchw)
       return parallel_for(images * shape.K, threads, [&](Extent task, int) {
         for (const Rows& row : rows)
-          for (Extent i = 0; i < row.rows.count; ++i)
+          for (Extent i = 0; i < row.rows.count; ++i) {
             interleave_row(shape, groups, row, i, task / shape.K, task % shape.K, 1, workspace, values, output);
+            const Extent y = row.rows.first + i * row.rows.step;
+            if (residual) end(output + (task * shape.P + y) * shape.Q, shape.Q);
+          }
       });
-    const Extent Kg = shape.K / groups;
+    const Extent Kg = shape.K / groups, width = shape.Q * shape.K;
     return parallel_for(images, threads, [&](Extent image, int) {
       for (const Rows& row : rows)
-        for (Extent i = 0; i < row.rows.count; ++i)
+        for (Extent i = 0; i < row.rows.count; ++i) {
           for (Extent k = 0; k < shape.K; k += Kg)
             interleave_row(shape, groups, row, i, image, k, Kg, workspace, values, output);
+          const Extent y = row.rows.first + i * row.rows.step;
+          if (residual) end(output + (image * shape.P + y) * width, width);
+        }
     });
   }
 };
 
 InterleavedPlan::InterleavedPlan(const InterleavedShape& shape, std::vector<PhasedPlan> plans, std::vector<Phase> blank,
-                                 const void* blank_values)
+                                 const void* bias, const Activation& activation)
     : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.shape = shape;
@@ -145,15 +155,12 @@ InterleavedPlan::InterleavedPlan(const InterleavedShape& shape, std::vector<Phas
   if (shape.N && (s.images < 1 || shape.N % s.images))
     throw std::invalid_argument("plans: expected a divisor of the images");
   for (const Phase& phase : blank) {
-    if (!fits(phase.rows, shape.P, shape.P) || !fits(phase.columns, shape.Q, shape.Q) || !blank_values)
-      throw std::invalid_argument("blank: expected outputs of the whole, and values");
+    if (!fits(phase.rows, shape.P, shape.P) || !fits(phase.columns, shape.Q, shape.Q))
+      throw std::invalid_argument("blank: expected outputs of the whole");
     s.add(phase, Source{nullptr, 0, 0, 0, {}});
   }
-  if (blank_values) {
-    const std::size_t bytes = std::size_t(shape.K) * size_of(shape.dtype);
-    s.blank = AlignedBuffer(bytes);
-    std::copy_n(static_cast<const std::byte*>(blank_values), bytes, s.blank.data());
-  }
+  s.finish = {&active_kernels(), activation, nullptr, nullptr};
+  if (!blank.empty()) s.blank = BlankValues(shape.dtype, shape.K, bias, s.finish);
   const PhaseAxis all_rows{0, 1, shape.P, 0}, all_columns{0, 1, shape.Q, 0};
   if (s.plans.size() == 1 && s.plans[0].phases.size() == 1) {
     const Phase& only = s.plans[0].phases[0];
@@ -165,21 +172,30 @@ InterleavedPlan::InterleavedPlan(const InterleavedShape& shape, std::vector<Phas
 InterleavedPlan::InterleavedPlan(InterleavedPlan&&) noexcept = default;
 InterleavedPlan::~InterleavedPlan() = default;
 
-bool InterleavedPlan::run(const void* input, void* output) const {
+bool InterleavedPlan::run(const void* input, void* output, const Ending& ending) const {
   const State& s = *state_;
   if (s.shape.N == 0) return true;
-  const Workspace workspace(s.bytes);
   const std::size_t item = size_of(s.shape.dtype);
   const Extent outputs = s.images * s.shape.K * s.shape.P * s.shape.Q;
+  const std::size_t output_bytes = std::size_t(outputs) * item;  // of one run
+  const Workspace workspace(s.bytes + (s.direct ? 0 : residual_copy_bytes(ending, output, output_bytes)));
   const Extent inputs = s.plans.empty() ? 0 : s.plans[0].plan->problem().input_size();
   for (Extent run = 0; run < s.shape.N / s.images; ++run) {
     const auto* from = static_cast<const std::byte*>(input) + std::size_t(run * inputs) * item;
     auto* to = static_cast<std::byte*>(output) + std::size_t(run * outputs) * item;
+    const void* residual =
+        ending.residual ? static_cast<const std::byte*>(ending.residual) + std::size_t(run) * output_bytes : nullptr;
+    if (s.direct) {
+      if (!s.plans[0].plan->run(from, to, {residual, ending.activated})) return false;
+      continue;
+    }
     for (std::size_t i = 0; i < s.plans.size(); ++i)
-      if (!s.plans[i].plan->run(from, s.direct ? to : workspace.data() + s.at[i])) return false;
-    if (s.direct) continue;
-    const bool finished = with_type(
-        s.shape.dtype, [&](auto t) { return s.interleave(workspace.data(), reinterpret_cast<decltype(t)*>(to)); });
+      if (!s.plans[i].plan->run(from, workspace.data() + s.at[i], {nullptr, ending.activated && !residual}))
+        return false;
+    const bool finished = with_type(s.shape.dtype, [&](auto t) {
+      return keep_residual(residual, to, output_bytes, s.brief ? 1 : num_threads(), workspace.data() + s.bytes) &&
+             s.interleave(workspace.data(), reinterpret_cast<decltype(t)*>(to), residual, ending.activated);
+    });
     if (!finished) return false;
   }
   return true;

@@ -1,26 +1,17 @@
 #include "fastconv/plan.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <stdexcept>
 
 #include "base/aligned_buffer.hpp"
+#include "dispatch/finish.hpp"
 #include "dispatch/layout.hpp"
 #include "dispatch/workspace.hpp"
 #include "fastconv/threads.hpp"
-#include "kernels/kernels.hpp"
 
 namespace fastconv {
 
 namespace {
-
-template <class T>
-Epilogue<T> epilogue_of(const Activation& activation, const void* bias) {
-  const bool clip = activation.kind == ActivationKind::clip;
-  constexpr T infinity = std::numeric_limits<T>::infinity();
-  return {static_cast<const T*>(bias), clip ? T(activation.low) : -infinity, clip ? T(activation.high) : infinity,
-          activation.kind, T(clip ? 0 : activation.low)};
-}
 
 template <class T>
 const Implementation<T>& implementation(const Algorithm& algorithm) {
@@ -40,28 +31,43 @@ void pack(const Algorithm& algorithm, const ConvProblem& problem, const Kernels&
 
 bool run_as_seen(const Algorithm& algorithm, const ConvProblem& problem, const Resources& resources,
                  const Activation& activation, const void* input, const std::byte* packed, const void* bias,
-                 void* output, std::byte* workspace) {
+                 void* output, const void* residual, std::byte* workspace) {
   return with_type(problem.dtype, [&](auto t) {
     using T = decltype(t);
     return implementation<T>(algorithm).run({problem, resources, static_cast<const T*>(input), packed,
-                                             static_cast<T*>(output), workspace, epilogue_of<T>(activation, bias)});
+                                             static_cast<T*>(output), workspace,
+                                             epilogue_of<T>(activation, bias, output, residual)});
   });
 }
 
+std::size_t output_bytes(const ConvProblem& p) { return std::size_t(p.output_size()) * size_of(p.dtype); }
+
 bool run(const Algorithm& algorithm, const ConvProblem& p, const Resources& resources, const Activation& activation,
-         const void* input, const std::byte* packed, const void* bias, void* output, std::byte* workspace) {
+         const void* input, const std::byte* packed, const void* bias, void* output, const Ending& ending,
+         std::byte* workspace) {
   if (p.N == 0) return true;
+  const std::size_t bytes = output_bytes(p);
+  const void* residual = ending.residual;
+  if (!keep_residual(residual, output, bytes, resources.threads, workspace)) return false;
+  workspace += residual_copy_bytes(ending, output, bytes);
   const ConvProblem seen = as_seen(algorithm, p);
+  const Activation wanted = ending.activated ? activation : Activation{};
   if (!is_transposed(algorithm, p))
-    return run_as_seen(algorithm, seen, resources, activation, input, packed, bias, output, workspace);
+    return run_as_seen(algorithm, seen, resources, wanted, input, packed, bias, output, residual, workspace);
+  // The residual lies as the output does, not as its copy.
+  const Activation first = residual ? Activation{} : wanted;
   const Kernels& kernels = *resources.kernels;
   const Extent threads = resources.threads, pixels = p.P() * p.Q();
   std::byte* const x = workspace;
   std::byte* const y = x + input_copy_bytes(p);
   std::byte* const rest = workspace + layout_workspace(algorithm, p);
   return transpose(kernels, p.dtype, threads, p.N, p.H * p.W, p.C, input, x) &&
-         run_as_seen(algorithm, seen, resources, activation, x, packed, bias, y, rest) &&
-         transpose(kernels, p.dtype, threads, p.N, p.K, pixels, y, output);
+         run_as_seen(algorithm, seen, resources, first, x, packed, bias, y, nullptr, rest) &&
+         transpose(kernels, p.dtype, threads, p.N, p.K, pixels, y, output) &&
+         (!residual || with_type(p.dtype, [&](auto t) {
+           return finish_all({&kernels, wanted, output, residual}, static_cast<decltype(t)*>(output), p.output_size(),
+                             int(threads));
+         }));
 }
 
 std::size_t workspace_of(const Algorithm& algorithm, const ConvProblem& problem, const Resources& resources) {
@@ -114,12 +120,13 @@ Plan::Plan(const ConvProblem& problem, const Algorithm& algorithm, const void* w
 Plan::Plan(Plan&&) noexcept = default;
 Plan::~Plan() = default;
 
-bool Plan::run(const void* input, void* output) const {
+bool Plan::run(const void* input, void* output, const Ending& ending) const {
   const State& s = *state_;
   const Resources resources = resources_for(s.problem, *s.kernels);
-  const Workspace workspace(workspace_of(*s.algorithm, s.problem, resources));
+  const Workspace workspace(workspace_of(*s.algorithm, s.problem, resources) +
+                            residual_copy_bytes(ending, output, output_bytes(s.problem)));
   return fastconv::run(*s.algorithm, s.problem, resources, s.activation, input, s.packed.data(), s.bias.data(), output,
-                       workspace.data());
+                       ending, workspace.data());
 }
 
 bool Plan::is_brief() const { return state_->brief; }
@@ -133,15 +140,17 @@ std::size_t Plan::workspace_bytes() const {
 }
 
 bool run_once(const ConvProblem& problem, const Algorithm& algorithm, const Activation& activation, const void* input,
-              const void* weight, const void* bias, void* output) {
+              const void* weight, const void* bias, void* output, const void* residual) {
   check(problem, algorithm);
   const Kernels& kernels = active_kernels();
   const Resources resources = resources_for(problem, kernels);
   const ConvProblem seen = as_seen(algorithm, problem);
   const std::size_t packed = round_up(algorithm.packed_bytes(seen, kernels), cache_line);
-  const Workspace workspace(packed + workspace_of(algorithm, problem, resources));
+  const Ending ending{residual};
+  const Workspace workspace(packed + workspace_of(algorithm, problem, resources) +
+                            residual_copy_bytes(ending, output, output_bytes(problem)));
   pack(algorithm, seen, kernels, weight, workspace.data());
-  return run(algorithm, problem, resources, activation, input, workspace.data(), bias, output,
+  return run(algorithm, problem, resources, activation, input, workspace.data(), bias, output, ending,
              workspace.data() + packed);
 }
 

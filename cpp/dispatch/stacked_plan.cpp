@@ -5,6 +5,7 @@
 
 #include "base/aligned_buffer.hpp"
 #include "base/parallel_for.hpp"
+#include "dispatch/finish.hpp"
 #include "dispatch/workspace.hpp"
 #include "fastconv/threads.hpp"
 
@@ -48,27 +49,33 @@ bool stack(const StackShape& s, const StackPhase& phase, Extent j, int threads, 
   });
 }
 
-// Planes from j on into the volume, from outputs as an operation makes them.
+// Planes from j on into the volume, from outputs as an operation makes them; `end` goes over them, if not null.
 template <class T>
-bool unstack(const StackShape& s, const StackPhase& phase, Extent j, int threads, const T* outputs, T* volume) {
+bool unstack(const StackShape& s, const StackPhase& phase, Extent j, int threads, const T* outputs, T* volume,
+             const Finish* end) {
   if (s.layout == Layout::nhwc)
     return parallel_for(phase.portion, threads, [&](Extent i, int) {
       const Extent size = s.out_pixels * s.K;
-      std::copy_n(outputs + i * size, size, volume + (phase.first + (j + i) * phase.step) * size);
+      T* const to = volume + (phase.first + (j + i) * phase.step) * size;
+      std::copy_n(outputs + i * size, size, to);
+      if (end) (*end)(to, size);
     });
   return parallel_for(phase.portion * s.K, threads, [&](Extent task, int) {
     const Extent i = task / s.K, k = task % s.K, plane = phase.first + (j + i) * phase.step;
-    std::copy_n(outputs + task * s.out_pixels, s.out_pixels, volume + (k * s.planes + plane) * s.out_pixels);
+    T* const to = volume + (k * s.planes + plane) * s.out_pixels;
+    std::copy_n(outputs + task * s.out_pixels, s.out_pixels, to);
+    if (end) (*end)(to, s.out_pixels);
   });
 }
 
 template <class T>
-void blank_plane(const StackShape& s, Extent plane, const T* values, T* volume) {
-  if (s.layout == Layout::nhwc)
-    for (Extent i = 0; i < s.out_pixels; ++i) std::copy_n(values, s.K, volume + (plane * s.out_pixels + i) * s.K);
-  else
-    for (Extent k = 0; k < s.K; ++k)
-      std::fill_n(volume + (k * s.planes + plane) * s.out_pixels, s.out_pixels, values[k]);
+void blank_plane(const StackShape& s, Extent plane, const T* values, T* volume, const Finish* end) {
+  const bool nhwc = s.layout == Layout::nhwc;
+  for (Extent i = 0; i < (nhwc ? s.out_pixels : s.K); ++i) {
+    T* const to = volume + (nhwc ? (plane * s.out_pixels + i) * s.K : (i * s.planes + plane) * s.out_pixels);
+    nhwc ? std::copy_n(values, s.K, to) : std::fill_n(to, s.out_pixels, values[i]);
+    if (end) (*end)(to, nhwc ? s.K : s.out_pixels);
+  }
 }
 
 }  // namespace
@@ -76,7 +83,8 @@ void blank_plane(const StackShape& s, Extent plane, const T* values, T* volume) 
 struct StackedPlan::State {
   StackShape shape;
   std::vector<StackPhase> phases;
-  AlignedBuffer blank;
+  BlankValues blank;
+  Finish finish{};  // without arrays
   std::size_t images_bytes = 0, outputs_bytes = 0;
   bool brief = true;
 
@@ -84,25 +92,34 @@ struct StackedPlan::State {
   bool is_direct(const StackPhase& phase) const { return shape.layout == Layout::nhwc && phase.step == 1; }
 
   template <class T>
-  bool run(const T* input, T* output) const {
-    const Workspace workspace(images_bytes + outputs_bytes);
+  bool run(const T* input, T* output, const Ending& ending) const {
+    const std::size_t all_bytes = std::size_t(shape.N * shape.K * shape.planes * shape.out_pixels) * sizeof(T);
+    const Workspace workspace(images_bytes + outputs_bytes + residual_copy_bytes(ending, output, all_bytes));
     T* const images = reinterpret_cast<T*>(workspace.data());
     T* const outputs = reinterpret_cast<T*>(workspace.data() + images_bytes);
     const int threads = brief ? 1 : num_threads();
+    const void* residual = ending.residual;
+    if (!keep_residual(residual, output, all_bytes, threads, workspace.data() + images_bytes + outputs_bytes))
+      return false;
+    const Finish all{finish.kernels, ending.activated ? finish.activation : Activation{}, output, residual};
+    const Finish* const end = residual ? &all : nullptr;
+    const bool activated = ending.activated && !residual;
     for (Extent n = 0; n < shape.N; ++n) {
       const T* const from = input + n * shape.C * shape.D * shape.pixels;
       T* const to = output + n * shape.K * shape.planes * shape.out_pixels;
       for (const StackPhase& phase : phases) {
         if (!phase.operation) {
           for (Extent j = 0; j < phase.count; ++j)
-            blank_plane(shape, phase.first + j * phase.step, reinterpret_cast<const T*>(blank.data()), to);
+            blank_plane(shape, phase.first + j * phase.step, blank.values<T>(activated), to, end);
           continue;
         }
         for (Extent j = 0; j < phase.count; j += phase.portion) {
           const bool direct = is_direct(phase);
           T* const made = direct ? to + (phase.first + j) * shape.out_pixels * shape.K : outputs;
-          if (!stack(shape, phase, j, threads, from, images) || !phase.operation->run(images, made) ||
-              (!direct && !unstack(shape, phase, j, threads, outputs, to)))
+          const void* const added = residual && direct ? static_cast<const T*>(residual) + (made - output) : nullptr;
+          const Ending own{added, direct ? ending.activated : activated};
+          if (!stack(shape, phase, j, threads, from, images) || !phase.operation->run(images, made, own) ||
+              (!direct && !unstack(shape, phase, j, threads, outputs, to, end)))
             return false;
         }
       }
@@ -111,7 +128,8 @@ struct StackedPlan::State {
   }
 };
 
-StackedPlan::StackedPlan(const StackShape& shape, std::vector<StackPhase> phases, const void* blank_values)
+StackedPlan::StackedPlan(const StackShape& shape, std::vector<StackPhase> phases, const void* bias,
+                         const Activation& activation)
     : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.shape = shape;
@@ -120,7 +138,6 @@ StackedPlan::StackedPlan(const StackShape& shape, std::vector<StackPhase> phases
   if (shape.groups < 1 || shape.C % shape.groups) throw std::invalid_argument("groups: expected a divisor of C");
   for (const StackPhase& phase : s.phases) {
     if (!is_within(phase, shape.planes)) throw std::invalid_argument("phases: expected planes of the output");
-    if (!phase.operation && !blank_values) throw std::invalid_argument("phases: expected values of blank planes");
     if (!phase.operation) continue;
     if (phase.operation->dtype() != shape.dtype) throw std::invalid_argument("phases: expected one dtype");
     s.brief = s.brief && phase.operation->is_brief() && s.phases.size() * std::size_t(phase.count * shape.N) == 1;
@@ -128,18 +145,18 @@ StackedPlan::StackedPlan(const StackShape& shape, std::vector<StackPhase> phases
     s.images_bytes = std::max(s.images_bytes, bytes(phase.taps * shape.C * shape.pixels));
     if (!s.is_direct(phase)) s.outputs_bytes = std::max(s.outputs_bytes, bytes(shape.K * shape.out_pixels));
   }
-  if (blank_values) {
-    s.blank = AlignedBuffer(std::size_t(shape.K) * item);
-    std::copy_n(static_cast<const std::byte*>(blank_values), std::size_t(shape.K) * item, s.blank.data());
-  }
+  s.finish = {&active_kernels(), activation, nullptr, nullptr};
+  const auto is_blank = [](const StackPhase& phase) { return phase.operation == nullptr; };
+  if (std::any_of(s.phases.begin(), s.phases.end(), is_blank))
+    s.blank = BlankValues(shape.dtype, shape.K, bias, s.finish);
 }
 StackedPlan::StackedPlan(StackedPlan&&) noexcept = default;
 StackedPlan::~StackedPlan() = default;
 
-bool StackedPlan::run(const void* input, void* output) const {
+bool StackedPlan::run(const void* input, void* output, const Ending& ending) const {
   return with_type(state_->shape.dtype, [&](auto t) {
     using T = decltype(t);
-    return state_->run(static_cast<const T*>(input), static_cast<T*>(output));
+    return state_->run(static_cast<const T*>(input), static_cast<T*>(output), ending);
   });
 }
 

@@ -98,11 +98,11 @@ void ChannelLanes<T>::run(const Task& task) const {
     else if (!in_place)
       store_pixels(task, k, live, lanes);
   }
-  if (nhwc && task.epilogue.kind != ActivationKind::clip)
+  if (nhwc && task.epilogue.second_pass)
     for (Extent row = 0; row < task.rows; ++row)
       for (Extent column = 0; column < columns; ++column)
         set_.activate(task.out + (task.first_row + row) * out_.row + (task.first_column + column) * out_.pixel,
-                      task.filters, task.epilogue.kind, task.epilogue.slope);
+                      task.filters, task.epilogue);
 }
 
 // Adds one part of the reduction to a run of pixels.

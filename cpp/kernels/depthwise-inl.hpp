@@ -229,8 +229,7 @@ template <class V, class T, class Plane>
     T* out = d.out + f * d.plane;
     if (e.bias) finish.bias = V::broadcast(e.bias[f]);
     plane(image, d.weights + f * d.R * d.S, out, finish);
-    if (e.kind != ActivationKind::clip)
-      activate(out + d.first_row * d.Q, (d.last_row - d.first_row) * d.Q, e.kind, e.slope);
+    if (e.second_pass) activate(out + d.first_row * d.Q, (d.last_row - d.first_row) * d.Q, e);
     if (++position == d.per_channel) {
       position = 0;
       image += d.H * d.W;

@@ -244,8 +244,7 @@ void depthwise_long_filters(const DepthwiseRows<T>& d) {
                                                d.weights + f * d.R * d.S};
                       long_tile<V, height.value, width.value>(at, out + row * d.Q + q, rows, columns, end);
                     });
-    if (e.kind != ActivationKind::clip)
-      activate(out + d.first_row * d.Q, (d.last_row - d.first_row) * d.Q, e.kind, e.slope);
+    if (e.second_pass) activate(out + d.first_row * d.Q, (d.last_row - d.first_row) * d.Q, e);
     if (++position == d.per_channel) {
       position = 0;
       image += d.H * d.W;
@@ -273,7 +272,7 @@ void depthwise_strip(const DepthwiseStrip<T>& d) {
                   long_strip_tile<V, height.value, width.value>(d, d.strip + row * d.row_step + q,
                                                                 d.out + row * d.columns + q, rows, columns, end);
                 });
-  if (e.kind != ActivationKind::clip) activate(d.out, d.rows * d.columns, e.kind, e.slope);
+  if (e.second_pass) activate(d.out, d.rows * d.columns, e);
 }
 
 }  // namespace

@@ -88,17 +88,33 @@ inline Vec<T> activated(Vec<T> x, ActivationKind kind, Vec<T> slope) {
   return x;
 }
 
-// In place over values just stored. Not inlined: a call here must not make tile kernels save their sums.
-template <class T>
-__attribute__((noinline)) void activate(T* values, ptrdiff_t count, ActivationKind kind, T slope) {
+// values[i] = f(values[i], i, a load of as many lanes)
+template <class T, class F>
+[[gnu::always_inline]] inline void update(T* values, ptrdiff_t count, F f) {
   using V = Vec<T>;
-  const V s = V::broadcast(slope);
   ptrdiff_t i = 0;
-  for (; i + V::lanes <= count; i += V::lanes) activated(V::load(values + i), kind, s).store(values + i);
+  for (; i + V::lanes <= count; i += V::lanes)
+    f(V::load(values + i), i, [](const T* from) { return V::load(from); }).store(values + i);
   if (i < count) {
     const auto live = V::first(int(count - i));
-    activated(V::load(values + i, live), kind, s).store(values + i, live);
+    f(V::load(values + i, live), i, [&](const T* from) { return V::load(from, live); }).store(values + i, live);
   }
+}
+
+// The second pass, in place over values just stored. Not inlined: a call here must not make tile kernels save their
+// sums.
+template <class T>
+__attribute__((noinline)) void activate(T* values, ptrdiff_t count, const Epilogue<T>& e) {
+  using V = Vec<T>;
+  const V slope = V::broadcast(e.slope), low = V::broadcast(e.last_low), high = V::broadcast(e.last_high);
+  if (e.residual) {
+    const T* const residual = e.residual + (values - e.output);
+    update(values, count, [&](V v, ptrdiff_t i, auto load) { return clip(add(v, load(residual + i)), low, high); });
+  } else if (e.kind == ActivationKind::clip) {
+    update(values, count, [&](V v, ptrdiff_t, auto) { return clip(v, low, high); });
+  }
+  if (e.kind != ActivationKind::clip)
+    update(values, count, [&](V v, ptrdiff_t, auto) { return activated(v, e.kind, slope); });
 }
 
 }  // namespace

@@ -131,10 +131,9 @@ void fft_out_columns(const FftTiles<T>& t) {
           if (y < t.out_rows[1]) finish(x.im, bias, low, high).store(t.out[1] + y * t.out_ld + j, live[1]);
         });
   }
-  if (e.kind != ActivationKind::clip)
+  if (e.second_pass)
     for (int i = 0; i < 2; ++i)
-      for (ptrdiff_t y = 0; y < t.out_rows[i]; ++y)
-        activate(t.out[i] + y * t.out_ld, t.out_columns[i], e.kind, e.slope);
+      for (ptrdiff_t y = 0; y < t.out_rows[i]; ++y) activate(t.out[i] + y * t.out_ld, t.out_columns[i], e);
 }
 
 // y = the sum over channels of z times the conjugate of w, for a few filters and tiles, at one vector of frequencies.

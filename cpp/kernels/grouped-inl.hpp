@@ -149,9 +149,9 @@ void grouped_filters(const DepthwiseRows<T>& d) {
       done += m;
     }
   }
-  if (e.kind != ActivationKind::clip)
+  if (e.second_pass)
     for (ptrdiff_t f = 0; f < d.filters; ++f)
-      activate(d.out + f * d.plane + d.first_row * d.Q, (d.last_row - d.first_row) * d.Q, e.kind, e.slope);
+      activate(d.out + f * d.plane + d.first_row * d.Q, (d.last_row - d.first_row) * d.Q, e);
 }
 
 template <class T>

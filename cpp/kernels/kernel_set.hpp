@@ -16,6 +16,11 @@ struct Epilogue {
   T low, high;
   ActivationKind kind;
   T slope;
+  // Whether outputs just stored, still in L1, are gone over: for every kind but `clip`, and if residual[i] is added to
+  // output[i]. Then clip's bounds are the last ones, and those above infinite.
+  bool second_pass = false;
+  const T *output = nullptr, *residual = nullptr;  // whole arrays
+  T last_low = 0, last_high = 0;
 };
 
 // One register tile of a matrix product. The reduction's step i reads row i of `packed`, and the row of the other
@@ -264,7 +269,7 @@ struct KernelSet {
   void (*transpose_pack)(const TransposePack<T>&);
   void (*strip_pack)(const StripPack<T>&);
   void (*window_rows)(const WindowRows<T>&);
-  void (*activate)(T* values, ptrdiff_t count, ActivationKind kind, T slope);
+  void (*activate)(T* values, ptrdiff_t count, const Epilogue<T>& epilogue);  // the second pass
   void (*depthwise_rows)(const DepthwiseRows<T>&);
   void (*depthwise_long)(const DepthwiseRows<T>&);
   int grouped_filters[2];  // at once, at strides 1 and 2

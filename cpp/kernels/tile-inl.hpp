@@ -83,9 +83,8 @@ void pixel_tile(const Tile<T>& tile) {
     tile.accumulate ? store_sums<true, true, Tail>(tile, sum, live) : store_sums<false, true, Tail>(tile, sum, live);
   else
     tile.accumulate ? store_sums<true, false, Tail>(tile, sum, live) : store_sums<false, false, Tail>(tile, sum, live);
-  if (epilogue && epilogue->kind != ActivationKind::clip)
-    for (int m = 0; m < M; ++m)
-      activate(tile.out + m * tile.ld, (NV - 1) * L + (Tail ? tile.tail : L), epilogue->kind, epilogue->slope);
+  if (epilogue && epilogue->second_pass)
+    for (int m = 0; m < M; ++m) activate(tile.out + m * tile.ld, (NV - 1) * L + (Tail ? tile.tail : L), *epilogue);
 }
 
 // The p-th of the pixels that lie `step` bytes apart. A multiple of the step is one addressing mode, so seven pixels

@@ -56,9 +56,8 @@ void transpose_store_as(const TransposeStore<T>& block) {
           v.store(to + c * block.to_ld, live);
       }
     }
-    if (Finish && block.epilogue->kind != ActivationKind::clip)
-      for (int c = 0; c < channels; ++c)
-        activate(block.to + (c0 + c) * block.to_ld, block.pixels, block.epilogue->kind, block.epilogue->slope);
+    if (Finish && block.epilogue->second_pass)
+      for (int c = 0; c < channels; ++c) activate(block.to + (c0 + c) * block.to_ld, block.pixels, *block.epilogue);
   }
   if (stream) order_streams();
 }

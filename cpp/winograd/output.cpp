@@ -57,14 +57,14 @@ void store(const KernelSet<T>& set, const ConvProblem& p, const T* from, Extent 
   const TensorSteps out = p.output_steps();
   if (p.layout == Layout::nchw) {
     const bool is_large = (p.input_size() + p.output_size()) * Extent(sizeof(T)) > large_layer;
-    const bool is_done = epilogue.kind == ActivationKind::clip;
+    const bool is_done = !epilogue.second_pass;
     set.transpose_store(
         {from, set.lanes, count, filters, to, out.channel, is_done ? nullptr : &epilogue, is_large && is_done});
     return;
   }
   for (Extent i = 0; i < count; ++i, from += set.lanes, to += out.pixel) {
     std::copy_n(from, filters, to);
-    if (epilogue.kind != ActivationKind::clip) set.activate(to, filters, epilogue.kind, epilogue.slope);
+    if (epilogue.second_pass) set.activate(to, filters, epilogue);
   }
 }
 
@@ -85,10 +85,11 @@ void transform_output(const Blocking<T>& b, const Block& block, const KernelSet<
   const bool is_run = pixels == Q && down.dilation * across.dilation == 1 && (is_even || in_order);
   const Extent row_pixels = is_run ? Q : b.out_pixels;
   alignas(64) T bias[widest_lanes];
-  Epilogue<T> linear = epilogue, nonlinear = no_epilogue<T>();
+  Epilogue<T> linear = epilogue, nonlinear = epilogue;  // what lines are given, and what outputs are
   linear.bias = bias;
-  nonlinear.kind = epilogue.kind;
-  nonlinear.slope = epilogue.slope;
+  nonlinear.bias = nullptr;
+  nonlinear.low = no_epilogue<T>().low;
+  nonlinear.high = no_epilogue<T>().high;
   for (Extent k = 0; k < filters; k += L) {
     const Extent live = std::min(L, filters - k);
     std::fill_n(bias, L, T(0));

@@ -130,8 +130,11 @@ class Plan(Operation):
         bias: _Array | None = None,
         activation: _Activation | None = None,
     ) -> None: ...
-    def __call__(self, x: _Array, out: _Array | None = None) -> _Array:
-        """x, out: C-contiguous, aligned, of the problem's exact shape and dtype; else ValueError/TypeError."""
+    def __call__(self, x: _Array, out: _Array | None = None, residual: _Array | None = None) -> _Array:
+        """x, out: C-contiguous, aligned, of the problem's exact shape and dtype; else ValueError/TypeError.
+
+        residual: like out, added before the activation; it may be out itself.
+        """
     @property
     def problem(self) -> Problem: ...
     @property
@@ -154,7 +157,7 @@ class InterleavedPlan(Operation):
 
     Of a phase, output first + i * step is value skip + i of its plan. Of a plan's filters in each group, the first K /
     groups belong to its first phase, and so on. extents are N, K, P, Q; dtype and layout are those of `like`. Outputs
-    of the phases `blank` become blank_values, one per filter. Every plan takes a divisor of N images.
+    of the phases `blank` become the activation, the plans' own, of the bias. Every plan takes a divisor of N images.
     Raises ValueError if a phase leaves its plan or the output.
     """
 
@@ -164,10 +167,11 @@ class InterleavedPlan(Operation):
         extents: tuple[int, int, int, int],
         plans: list[tuple[Plan, list[_Phase]]],
         blank: list[_Phase],
-        blank_values: _Array | None,
+        bias: _Array | None,
+        activation: _Activation | None,
     ) -> None: ...
-    def __call__(self, x: _Array, out: _Array | None = None) -> _Array:
-        """x, out: as for Plan."""
+    def __call__(self, x: _Array, out: _Array | None = None, residual: _Array | None = None) -> _Array:
+        """x, out, residual: as for Plan."""
     @property
     def plans(self) -> tuple[Plan, ...]: ...
     @property
@@ -188,10 +192,11 @@ class StackedPlan(Operation):
         like: Problem,
         extents: tuple[int, int, int, int, int, int, int, int],
         phases: list[tuple[Plan | InterleavedPlan | None, tuple[int, int, int, int, int, int, int, int]]],
-        blank_values: _Array | None,
+        bias: _Array | None,
+        activation: _Activation | None,
     ) -> None: ...
-    def __call__(self, x: _Array, out: _Array | None = None) -> _Array:
-        """x, out: (N, C, D, H * W) and (N, K, planes, P * Q), or channels last; else as for Plan."""
+    def __call__(self, x: _Array, out: _Array | None = None, residual: _Array | None = None) -> _Array:
+        """x: (N, C, D, H * W), out, residual: (N, K, planes, P * Q), or channels last; else as for Plan."""
     @property
     def workspace_bytes(self) -> int: ...
 
@@ -203,10 +208,17 @@ def phase_filters(
 class Operator:
     """The call of an operator, and the plans it keeps by shapes of inputs.
 
-    A subclass has a method ``_checked_call(x, out=None)`` for all calls that no kept plan takes as they are.
+    A subclass has a method ``_checked_call`` of the same arguments for all calls that no kept plan takes as they are.
     """
 
-    def __call__(self, x: npt.ArrayLike, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]: ...
+    def __call__(
+        self,
+        x: npt.ArrayLike,
+        out: npt.NDArray[Any] | None = None,
+        *,
+        residual: npt.ArrayLike | None = None,
+        accumulate: bool = False,
+    ) -> npt.NDArray[Any]: ...
     def _keep(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], plan: Operation, most: int, /) -> None:
         """From now on, arrays of this shape go to the plan as they are. The `most` used last are kept."""
     def _kept(self, input_shape: tuple[int, ...], /) -> Any: ...
@@ -259,6 +271,8 @@ def remembered_call(
     workspace_limit: object,
     accuracy: object,
     max_error: object,
+    residual: object,
+    accumulate: object,
     /,
 ) -> Any:
     """Run a call like one that was remembered, or return NotImplemented. Never raises for bad arguments."""
@@ -281,6 +295,8 @@ def remember(
     workspace_limit: object,
     accuracy: object,
     max_error: object,
+    residual: object,
+    accumulate: object,
     /,
 ) -> None:
     """From now on, calls with these arguments run `chosen`. Arguments that make no key are ignored."""
@@ -293,6 +309,7 @@ def run_once(
     weight: _Array,
     bias: _Array | None,
     out: _Array | None,
+    residual: _Array | None = None,
     /,
 ) -> _Array:
     """Pack the weights, run, forget the weights."""

@@ -90,6 +90,40 @@ def as_out(out: object, shape: Shape, dtype: str, **operands: Array | None) -> n
     return out
 
 
+def as_added(residual: object, accumulate: object, out: object) -> object:
+    """What is added to the output: `residual`, or with ``accumulate=True`` the array `out`."""
+    if not isinstance(accumulate, bool):
+        raise TypeError(f"accumulate: expected True or False, got {accumulate!r}")
+    if not accumulate:
+        return residual
+    if out is None:
+        raise ValueError("accumulate: expected an array `out` to add to, got none")
+    if residual is not None:
+        raise ValueError("accumulate: expected no residual beside it; give one of them")
+    return out
+
+
+def as_residual(residual: object, shape: Shape, dtype: str, out: npt.NDArray[Any] | None) -> Array | None:
+    """What is added to an output of this shape and dtype, or None."""
+    if residual is None:
+        return None
+    return fit_residual(as_array(residual, "residual", dtype, "input"), shape, out)
+
+
+def fit_residual(residual: npt.NDArray[Any], shape: Shape, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+    """The array, if it has that shape, and lies apart from `out` or is the same values."""
+    if residual.shape != shape:
+        raise ValueError(f"residual: expected shape {shape}, that of the output, got {residual.shape}")
+    if out is not None and not _are_same(residual, out) and np.may_share_memory(residual, out):
+        raise ValueError("residual: expected memory apart from out, or all of out's, got an array that overlaps it")
+    return residual
+
+
+def _are_same(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
+    """Whether two arrays of one shape are the same values in memory."""
+    return (a.ctypes.data, a.strides, a.dtype) == (b.ctypes.data, b.strides, b.dtype)
+
+
 def ready(array: Array) -> Array:
     """The array as the core has it: C-contiguous, aligned, native byte order, exactly an ndarray; copied if need be."""
     return np.require(array, array.dtype.newbyteorder("="), ["C", "A", "E"])
@@ -108,11 +142,18 @@ class Reshaped(Protocol):
     def output_shape(self) -> Shape: ...
 
 
-def run_on(layer: Reshaped, run: Callable[[Array, Array | None], Array], x: Array, out: Array | None) -> Array:
-    """Call run(x, y) on arrays as the core takes them, made from checked ones: views of those that are ready."""
+def run_on(
+    layer: Reshaped,
+    run: Callable[[Array, Array | None, Array | None], Array],
+    x: Array,
+    out: Array | None,
+    residual: Array | None = None,
+) -> Array:
+    """Call run(x, y, r) on arrays as the core takes them, made from checked ones: views of those that are ready."""
     of_input, of_output = layer.core_shapes
     direct = out is not None and is_ready(out)
-    y = run(ready(x).reshape(of_input), out.reshape(of_output) if out is not None and direct else None)
+    added = None if residual is None else ready(residual).reshape(of_output)
+    y = run(ready(x).reshape(of_input), out.reshape(of_output) if out is not None and direct else None, added)
     y = y.reshape(layer.output_shape)
     if out is None:
         return y

@@ -79,7 +79,7 @@ def mend(
     geometry: Geometry,
     mode: str,
     first_axis: int,
-    convolve: Callable[[npt.NDArray[Any]], npt.NDArray[Any]],
+    convolve: Callable[[npt.NDArray[Any], tuple[slice, ...]], npt.NDArray[Any]],
 ) -> None:
     """Make the outputs again that looked at zeros.
 
@@ -88,7 +88,7 @@ def mend(
         x: The images.
         mode: One of `MODES`, but "zeros".
         first_axis: Of `x` and `y`, the first spatial one.
-        convolve: The same convolution without padding.
+        convolve: The same convolution without padding, of a strip, for the outputs that it is told.
     """
     fields = geometry.fields(laid.kernel)
     for region in _regions(laid, geometry):
@@ -99,4 +99,4 @@ def mend(
             places = source(np.arange(begin, begin + count), laid.extents[axis], mode)
             strip = strip.take(places, axis=first_axis + axis)
         box = [slice(None)] * first_axis + [slice(outputs.start, outputs.stop) for outputs in region]
-        y[tuple(box)] = convolve(strip)
+        y[tuple(box)] = convolve(strip, tuple(box))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from fastconv import _core, dispatch, volumes
@@ -22,7 +23,7 @@ from fastconv.arguments import (
     fit,
     lay,
 )
-from fastconv.arrays import as_array, as_bias, as_out, ready, run_on
+from fastconv.arrays import as_added, as_array, as_bias, as_out, as_residual, ready, run_on
 from fastconv.borders import as_padding_mode, check_pads, mend
 from fastconv.dispatch import as_algorithm
 from fastconv.dtypes import as_any_array, convert, need_converting
@@ -49,6 +50,8 @@ def conv2d(
     max_error: float | None = None,
     promote: bool = False,
     padding_mode: str = "zeros",
+    residual: npt.ArrayLike | None = None,
+    accumulate: bool = False,
 ) -> npt.NDArray[Any]:
     """Convolve images with K filters (cross-correlation: the filters are not flipped).
 
@@ -85,6 +88,9 @@ def conv2d(
         promote: False takes arrays of one dtype alone; True brings them to the one that NumPy's rules give.
         padding_mode: What stands in the padding: ``"zeros"``, or what ``torch.nn.Conv2d`` has: ``"reflect"`` (less
             padding than pixels), ``"replicate"``, ``"circular"`` (no more than pixels).
+        residual: Added to the sums, before the activation: an array of the output's shape and dtype; or None. It may be
+            `out` itself, but not overlap a part of it.
+        accumulate: True adds to what `out` holds, which is short for ``residual=out``. A copy of it is workspace.
     Returns:
         `out`, or a new array of shape (N, K, P, Q), or (N, P, Q, K) with ``layout="NHWC"``, or without N if `input` has
         none. P = (H + top + bottom - dilation_h * (R - 1) - 1) // stride_h + 1; Q likewise.
@@ -113,7 +119,8 @@ def conv2d(
             promote=promote,
         )
         geometry = as_geometry(stride, padding, dilation, groups, PLANE)
-        return _with_borders(convolve, padding_mode, geometry, layout, input, weight, bias, out)
+        added = as_added(residual, accumulate, out)
+        return _with_borders(convolve, padding_mode, geometry, layout, input, weight, bias, out, added)
     y = _remembered_call(
         input,
         weight,
@@ -129,6 +136,8 @@ def conv2d(
         workspace_limit,
         accuracy,
         max_error,
+        residual,
+        accumulate,
     )
     if y is not NotImplemented:
         return y  # type: ignore[no-any-return]
@@ -150,6 +159,8 @@ def conv2d(
         workspace_limit,
         accuracy,
         max_error,
+        residual,
+        accumulate,
     )
 
 
@@ -171,6 +182,8 @@ def conv1d(
     max_error: float | None = None,
     promote: bool = False,
     padding_mode: str = "zeros",
+    residual: npt.ArrayLike | None = None,
+    accumulate: bool = False,
 ) -> npt.NDArray[Any]:
     """Convolve signals with K filters (cross-correlation: the filters are not flipped).
 
@@ -185,7 +198,7 @@ def conv1d(
         padding: Zeros around the signal, in samples: an int, a tuple of one, ``((left, right),)``, ``"valid"``,
             ``"same"`` or ``"same_lower"``.
         groups, algorithm, activation, out, workspace_limit, accuracy, max_error,
-            promote, padding_mode: As in :func:`conv2d`.
+            promote, padding_mode, residual, accumulate: As in :func:`conv2d`.
         layout: ``"NCW"`` or ``"NWC"``, of input and output.
     Returns:
         `out`, or a new array of shape (N, K, Q), or (N, Q, K) with ``layout="NWC"``, or without N if `input` has none.
@@ -209,7 +222,8 @@ def conv1d(
             promote=promote,
         )
         geometry = as_geometry(stride, padding, dilation, groups, LINE)
-        return _with_borders(convolve, padding_mode, geometry, layout, input, weight, bias, out)
+        added = as_added(residual, accumulate, out)
+        return _with_borders(convolve, padding_mode, geometry, layout, input, weight, bias, out, added)
     y = _remembered_call(
         input,
         weight,
@@ -225,6 +239,8 @@ def conv1d(
         workspace_limit,
         accuracy,
         max_error,
+        residual,
+        accumulate,
     )
     if y is not NotImplemented:
         return y  # type: ignore[no-any-return]
@@ -246,6 +262,8 @@ def conv1d(
         workspace_limit,
         accuracy,
         max_error,
+        residual,
+        accumulate,
     )
 
 
@@ -266,6 +284,8 @@ def conv3d(
     max_error: float | None = None,
     promote: bool = False,
     padding_mode: str = "zeros",
+    residual: npt.ArrayLike | None = None,
+    accumulate: bool = False,
 ) -> npt.NDArray[Any]:
     """Convolve volumes with K filters (cross-correlation: the filters are not flipped).
 
@@ -281,7 +301,7 @@ def conv3d(
         padding: Zeros around the volume: an int, a triple, ``((front, back), (top, bottom), (left, right))``,
             ``"valid"``, ``"same"`` or ``"same_lower"``.
         groups, activation, out, accuracy, max_error, promote,
-            padding_mode: As in :func:`conv2d`.
+            padding_mode, residual, accumulate: As in :func:`conv2d`.
         algorithm: ``"auto"``, or a name from :func:`algorithms`, of the convolutions of images.
         layout: ``"NCDHW"`` or ``"NDHWC"``, of input and output.
     Returns:
@@ -307,7 +327,8 @@ def conv3d(
             promote=promote,
         )
         geometry = as_geometry(stride, padding, dilation, groups, VOLUME)
-        return _with_borders(convolve, padding_mode, geometry, layout, input, weight, bias, out)
+        added = as_added(residual, accumulate, out)
+        return _with_borders(convolve, padding_mode, geometry, layout, input, weight, bias, out, added)
     if need_converting(input, weight, promote):
         convolve = partial(
             conv3d,
@@ -320,7 +341,8 @@ def conv3d(
             accuracy=accuracy,
             max_error=max_error,
         )
-        return convert(convolve, input, weight, bias, out, activation=activation, promote=promote)  # type: ignore[no-any-return]
+        added = as_added(residual, accumulate, out)
+        return convert(convolve, input, weight, bias, out, added, activation=activation, promote=promote)  # type: ignore[no-any-return]
     x = as_array(input, "input")
     w = as_array(weight, "weight", x.dtype.name, "input")
     geometry = as_geometry(stride, padding, dilation, groups, VOLUME)
@@ -331,9 +353,10 @@ def conv3d(
     b = as_bias(bias, w)
     spec = as_activation(activation)
     y = as_out(out, volume.output_shape, volume.dtype, input=x, weight=w, bias=b)
+    r = as_residual(as_added(residual, accumulate, y), volume.output_shape, volume.dtype, y)
     own_bias = None if b is None else ready(b)
     plan = volumes.plan(volume, ready(w), own_bias, spec, as_algorithm(algorithm), limits, prepared=False)
-    return run_on(volume.shapes_for(plan), plan, x, y)
+    return run_on(volume.shapes_for(plan), plan, x, y, r)
 
 
 def _first_call(
@@ -347,7 +370,8 @@ def _first_call(
     *options: Any,
 ) -> npt.NDArray[Any]:
     """A call that the core does not remember; `options` are in the order of :func:`conv2d`, without `out`."""
-    stride, padding, dilation, groups, algorithm, layout, activation, workspace_limit, accuracy, max_error = options
+    stride, padding, dilation, groups, algorithm, layout, activation, workspace_limit, *more = options
+    accuracy, max_error, residual, accumulate = more
     if need_converting(input, weight, promote):
         convolve = partial(
             function,
@@ -361,7 +385,8 @@ def _first_call(
             accuracy=accuracy,
             max_error=max_error,
         )
-        return convert(convolve, input, weight, bias, out, activation=activation, promote=promote)  # type: ignore[no-any-return]
+        added = as_added(residual, accumulate, out)
+        return convert(convolve, input, weight, bias, out, added, activation=activation, promote=promote)  # type: ignore[no-any-return]
     x = as_array(input, "input")
     w = as_array(weight, "weight", x.dtype.name, "input")
     geometry = as_geometry(stride, padding, dilation, groups, space)
@@ -373,6 +398,9 @@ def _first_call(
     spec = as_activation(activation)
     limit = as_workspace_limit(workspace_limit)
     y = as_out(out, layer.output_shape, problem.dtype, input=x, weight=w, bias=b)
+    r = as_residual(as_added(residual, accumulate, y), layer.output_shape, problem.dtype, y)
+    if accumulate and limit is not None:
+        limit = max(limit - problem.output_bytes, 0)  # a copy of what is added to
     wanted = as_algorithm(algorithm)
     if wanted == "auto":
         problem = dispatch.for_one_call(problem)
@@ -381,7 +409,7 @@ def _first_call(
     _core.remember(problem, layer.output_shape, chosen, spec, input, weight, bias, *options)
     w_ready = ready(w).reshape(problem.weight_shape)
     b_ready = None if b is None else ready(b)
-    return run_on(layer, lambda x, y: _core.run_once(problem, chosen, spec, x, w_ready, b_ready, y), x, y)
+    return run_on(layer, lambda x, y, r: _core.run_once(problem, chosen, spec, x, w_ready, b_ready, y, r), x, y, r)
 
 
 def _with_borders(
@@ -393,6 +421,7 @@ def _with_borders(
     weight: object,
     bias: object,
     out: object,
+    added: object,
 ) -> npt.NDArray[Any]:
     """The whole with zeros, then what looked at them again: :mod:`fastconv.borders`."""
     mode = as_padding_mode(padding_mode)
@@ -401,8 +430,16 @@ def _with_borders(
     laid = lay(x.shape, w.shape, geometry, checked, ("input", "weight"))
     check_pads(laid, mode)
     convolve = partial(convolve, stride=geometry.stride, dilation=geometry.dilation, layout=checked)
-    y = convolve(input, weight, bias, padding=laid.pads, out=out)
+    residual = None if added is None else as_any_array(added, "residual")
+    if residual is not None and out is not None and np.may_share_memory(residual, as_any_array(out, "out")):
+        residual = residual.copy()  # strips need it when it is written over
+    y = convolve(input, weight, bias, padding=laid.pads, out=out, residual=added)
     first_axis = (1 if checked.endswith("C") else 2) - (not laid.batched)
-    strips = partial(convolve, weight=w, bias=None if bias is None else as_any_array(bias, "bias"))
-    mend(as_any_array(y, "out"), x, laid, geometry, mode, first_axis, strips)
+    b = None if bias is None else as_any_array(bias, "bias")
+
+    def of_strip(strip: npt.NDArray[Any], box: tuple[slice, ...]) -> npt.NDArray[Any]:
+        strip_residual = None if residual is None else residual[box]
+        return convolve(strip, w, b, residual=strip_residual)  # type: ignore[no-any-return]
+
+    mend(as_any_array(y, "out"), x, laid, geometry, mode, first_axis, of_strip)
     return y  # type: ignore[no-any-return]

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fastconv.arrays import as_out, viewed
+from fastconv.arrays import as_out, fit_residual, viewed
 
 AnyArray: TypeAlias = npt.NDArray[Any]
 
@@ -42,11 +42,12 @@ def convert(
     weight: object,
     bias: object,
     out: object,
+    residual: object = None,
     *,
     activation: object,
     promote: object,
 ) -> Any:
-    """The result of ``convolve(input, weight, bias, activation=, out=)``, which takes float32 and float64 arrays.
+    """The result of ``convolve(input, weight, bias, activation=, out=, residual=)``, which takes float32 and float64.
 
     Raises:
         TypeError: Dtypes differ and `promote` is false, or what they are promoted to is not supported; an activation of
@@ -54,11 +55,15 @@ def convert(
     """
     if not isinstance(promote, bool):
         raise TypeError(f"promote: expected True or False, got {promote!r}")
-    values = {"input": input, "weight": weight} | ({} if bias is None else {"bias": bias})
+    given = {"input": input, "weight": weight, "bias": bias, "residual": residual}
+    values = {name: value for name, value in given.items() if value is not None}
     arrays = {name: as_any_array(value, name) for name, value in values.items()}
     target = as_any_array(out, "out") if is_tensor(out) else out
     if promote:
-        common = np.result_type(*arrays.values())
+        try:
+            common = np.result_type(*arrays.values())
+        except TypeError as error:
+            raise TypeError(f"promote: expected dtypes that NumPy has a common one for, got {error}") from None
         arrays = {name: array.astype(common, copy=False) for name, array in arrays.items()}
     y = _computed(convolve, arrays, target, activation)
     if out is not None:
@@ -75,21 +80,25 @@ def _computed(
             raise TypeError(
                 f"{name}: expected {dtype.name}, the dtype of input, got {array.dtype.name}; promote=True converts"
             )
-    x, w, b = arrays["input"], arrays["weight"], arrays.get("bias")
+    x, w, b, added = arrays["input"], arrays["weight"], arrays.get("bias"), arrays.pop("residual", None)
 
-    def run(x: AnyArray, w: AnyArray, b: AnyArray | None) -> AnyArray:
-        return convolve(x, w, b, activation=activation)
+    def run(x: AnyArray, w: AnyArray, b: AnyArray | None, added: AnyArray | None = None) -> AnyArray:
+        return convolve(x, w, b, activation=activation, residual=added)
 
     if dtype.name in HALVES:
-        y = run(*(None if a is None else a.astype(np.float32) for a in (x, w, b)))  # type: ignore[arg-type]
+        y = run(*(None if a is None else a.astype(np.float32) for a in (x, w, b, added)))  # type: ignore[arg-type]
         y = _rounded(y, dtype)
     elif dtype.name in COMPLEX:
         if activation is not None:
             raise TypeError(f"activation: expected None for complex numbers, got {activation!r}")
         y = _complex(run, x, w, b)
+        if added is not None:
+            y += fit_residual(added, y.shape, None)
     else:
-        return convolve(x, w, b, activation=activation, out=out)
+        return convolve(x, w, b, activation=activation, out=out, residual=added)
     target = as_out(out, y.shape, dtype.name, **arrays)
+    if added is not None:
+        fit_residual(added, y.shape, target)
     if target is None:
         return y
     target[...] = y

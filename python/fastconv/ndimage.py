@@ -111,6 +111,12 @@ def _origins(origin: object, shape: tuple[int, ...], flipped: bool = False) -> t
     return origins
 
 
+def _whole(cval: complex) -> int:
+    if cval.imag or not float(cval.real).is_integer():
+        raise TypeError(f"cval: expected a whole number for an input of integers, got {cval!r}")
+    return int(cval.real)
+
+
 def _result(x: AnyArray, w: AnyArray, output: object, mode: object, cval: object, shifts: tuple[int, ...]) -> AnyArray:
     """The cross-correlation with weights shifted by so much."""
     boundary, cval = _MODES[one_of(mode, _MODES, "mode")], as_number(cval, "cval")
@@ -128,9 +134,9 @@ def _result(x: AnyArray, w: AnyArray, output: object, mode: object, cval: object
         y = np.empty(x.shape, dtype.newbyteorder("="))
     if x.dtype.kind in "iu" and dtype.kind in "iu":
         whole = w.dtype.kind in "iu" or (w.dtype.kind == "f" and bool((w == np.rint(w)).all()))
-        if not whole or cval != int(np.real(cval)):
-            raise TypeError("weights: expected whole numbers, and such a cval, for an input of integers")
-        a, b = exact(np.append(x.ravel(), int(np.real(cval))), np.rint(w).astype(np.int64), "input")
+        if not whole:
+            raise TypeError("weights: expected whole numbers for an input of integers")
+        a, b = exact(np.append(x.ravel(), _whole(cval)), np.rint(w).astype(np.int64), "input")
         y[...] = filtered(a[:-1].reshape(x.shape), b, pads, boundary, cval).astype(np.int64)
         return y
     inner = np.complex128 if "c" in (x.dtype.kind, w.dtype.kind) else np.float64

@@ -217,18 +217,9 @@ def plan(
         tap = Part((none,), ((0,),), 1, (0, 0))
         filters = layer.filters(weight, tap, tap)
         plans.append((_core.Plan(layer.problem(tap, tap), "direct", filters), [(none, none)]))
-    values = blank_values(layer.dtype, layer.K, bias, activation) if blank else None
     extents = layer.N, layer.K, *layer.outputs
-    return _core.InterleavedPlan(plans[0][0].problem, extents, plans, blank, values)
+    return _core.InterleavedPlan(plans[0][0].problem, extents, plans, blank, bias, activation)
 
 
 def _unskipped(part: Part) -> list[tuple[int, int, int, int]]:
     return [(first, stride, count, 0) for first, stride, count, _ in part.phases]
-
-
-def blank_values(dtype: str, K: int, bias: Array | None, activation: tuple[str, float, float] | None) -> Array:
-    """What outputs are that see no tap: the activation of the bias, for each filter."""
-    pixel = _core.Problem(dtype, 1, 1, 1, 1, K, 1, 1)
-    zero = np.zeros((1, 1, 1, 1), dtype)
-    weight = np.zeros((K, 1, 1, 1), dtype)
-    return _core.run_once(pixel, "direct", activation, zero, weight, bias, None).reshape(-1)

@@ -24,7 +24,7 @@ from fastconv.arguments import (
     fit,
     lay,
 )
-from fastconv.arrays import Reshaped, as_array, as_bias, as_out, ready, run_on
+from fastconv.arrays import Reshaped, as_added, as_array, as_bias, as_out, as_residual, ready, run_on
 from fastconv.dispatch import as_algorithm
 from fastconv.geometry import LINE, PLANE, VOLUME, AnyPadding, Geometry, Space, Steps, as_geometry
 
@@ -112,12 +112,16 @@ class _Convolution(_core.Operator):
             self._keep(input_shape, layer.output_shape, plan, PLANS_KEPT)
         return plan, layer
 
-    def _checked_call(self, x: object, out: object = None) -> Array:
+    def _checked_call(
+        self, x: object, out: object = None, *, residual: object = None, accumulate: object = False
+    ) -> Array:
         """What a call does if no plan takes its arguments as they are."""
         dtype = self._recipe.weight.dtype.name
         images = as_array(x, "x", dtype, "weight")
         plan, layer = self._prepare(images.shape)
-        return run_on(layer, plan, images, as_out(out, layer.output_shape, dtype, x=images))
+        y = as_out(out, layer.output_shape, dtype, x=images)
+        added = as_residual(as_added(residual, accumulate, y), layer.output_shape, dtype, y)
+        return run_on(layer, plan, images, y, added)
 
     def __getstate__(self) -> dict[str, _Recipe]:
         return {"recipe": self._recipe}
@@ -190,7 +194,8 @@ class Conv2d(_Explained):
 
     A call takes `x`, of the weights' dtype, and returns `out` or a new array, shapes as in :func:`conv2d`; it raises
     what :func:`conv2d` raises. An `x` that is not C-contiguous, aligned and of native byte order is copied.
-    `out` must have the result's exact shape and dtype and share no memory with `x`.
+    `out` must have the result's exact shape and dtype and share no memory with `x`. ``residual=`` and
+    ``accumulate=`` are those of :func:`conv2d`.
 
     A plan is made when a shape is first seen, and kept for the 16 shapes used last; it runs the instruction set that
     was in use when it was made. Operators can be called from many threads at once, and be pickled.

@@ -15,7 +15,7 @@ from fastconv.arguments import (
     as_activation,
     as_layout,
 )
-from fastconv.arrays import Reshaped, as_array, as_bias_of, as_out, ready, run_on
+from fastconv.arrays import Reshaped, as_added, as_array, as_bias_of, as_out, as_residual, ready, run_on
 from fastconv.dispatch import as_algorithm
 from fastconv.geometry import (
     LINE,
@@ -92,12 +92,16 @@ class _Transposition(_core.Operator):
         self._keep(input_shape, layer.output_shape, plan, PLANS_KEPT)
         return plan, shapes
 
-    def _checked_call(self, x: object, out: object = None) -> Array:
+    def _checked_call(
+        self, x: object, out: object = None, *, residual: object = None, accumulate: object = False
+    ) -> Array:
         """What a call does if no plan takes its arguments as they are."""
         dtype = self._recipe.weight.dtype.name
         images = as_array(x, "x", dtype, "weight")
         plan, layer = self._prepare(images.shape)
-        return run_on(layer, plan, images, as_out(out, layer.output_shape, dtype, x=images))
+        y = as_out(out, layer.output_shape, dtype, x=images)
+        added = as_residual(as_added(residual, accumulate, y), layer.output_shape, dtype, y)
+        return run_on(layer, plan, images, y, added)
 
     def __getstate__(self) -> dict[str, _Recipe]:
         return {"recipe": self._recipe}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 from fastconv import _core, dispatch, phases, volumes
@@ -136,6 +137,7 @@ def run_once(
     algorithm: str,
     limits: Limits,
     out: Array | None,
+    residual: Array | None = None,
 ) -> Array:
     """The result for checked arrays, with weights that are used once."""
     w, b = ready(weight), None if bias is None else ready(bias)
@@ -145,9 +147,10 @@ def run_once(
             algorithm, problem, prepared=False, workspace_limit=None, max_error=limits.most
         ).algorithm
         filters = layer.filters(w.reshape(*w.shape[:2], *layer.kernel), *whole)
-        return run_on(layer, lambda x, y: _core.run_once(problem, chosen, activation, x, filters, b, y), x, out)
+        run = partial(_core.run_once, problem, chosen, activation)
+        return run_on(layer, lambda x, y, r: run(x, filters, b, y, r), x, out, residual)
     plan, shapes = make_plan(layer, w, b, activation, algorithm, limits, prepared=False)
-    return run_on(shapes, plan, x, out)
+    return run_on(shapes, plan, x, out, residual)
 
 
 def make_plan(

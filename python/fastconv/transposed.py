@@ -17,7 +17,7 @@ from fastconv.arguments import (
     as_activation,
     as_layout,
 )
-from fastconv.arrays import as_array, as_bias_of, as_out
+from fastconv.arrays import as_added, as_array, as_bias_of, as_out, as_residual
 from fastconv.dispatch import as_algorithm
 from fastconv.dtypes import convert, need_converting
 from fastconv.geometry import (
@@ -41,8 +41,8 @@ def _convolve(
     bias: object,
     *options: Any,
 ) -> npt.NDArray[Any]:
-    stride, padding, output_padding, groups, dilation, algorithm, layout, activation, out, *limits_given = options
-    accuracy, max_error, promote = limits_given
+    stride, padding, output_padding, groups, dilation, algorithm, layout, activation, out, *more = options
+    accuracy, max_error, promote, residual, accumulate = more
     if need_converting(input, weight, promote):
         convolve = partial(
             function,
@@ -56,7 +56,8 @@ def _convolve(
             accuracy=accuracy,
             max_error=max_error,
         )
-        return convert(convolve, input, weight, bias, out, activation=activation, promote=promote)  # type: ignore[no-any-return]
+        added = as_added(residual, accumulate, out)
+        return convert(convolve, input, weight, bias, out, added, activation=activation, promote=promote)  # type: ignore[no-any-return]
     x = as_array(input, "input")
     w = as_array(weight, "weight", x.dtype.name, "input")
     spread = as_spread(stride, padding, output_padding, groups, dilation, space)
@@ -67,7 +68,8 @@ def _convolve(
     limits = as_accuracy(accuracy, max_error)
     chosen = as_algorithm(algorithm)
     y = as_out(out, layer.output_shape, layer.dtype, input=x, weight=w, bias=b)
-    return run_once(layer, x, w, b, spec, chosen, limits, y)
+    r = as_residual(as_added(residual, accumulate, y), layer.output_shape, layer.dtype, y)
+    return run_once(layer, x, w, b, spec, chosen, limits, y, r)
 
 
 def conv_transpose2d(
@@ -87,6 +89,8 @@ def conv_transpose2d(
     accuracy: str = "balanced",
     max_error: float | None = None,
     promote: bool = False,
+    residual: npt.ArrayLike | None = None,
+    accumulate: bool = False,
 ) -> npt.NDArray[Any]:
     """Spread images over a larger output: every pixel adds its multiple of a filter, `stride` apart.
 
@@ -105,7 +109,7 @@ def conv_transpose2d(
         groups: Channels of input and output are cut into this many groups, each convolved on its own.
         dilation: Distance of neighbouring taps in output pixels, at least 1: an int or a (height, width) pair.
         algorithm: ``"auto"``, or a name from :func:`algorithms`, for every phase.
-        layout, activation, out, accuracy, max_error, promote: As in :func:`conv2d`.
+        layout, activation, out, accuracy, max_error, promote, residual, accumulate: As in :func:`conv2d`.
     Returns:
         `out`, or a new array of shape (N, K, P, Q), or (N, P, Q, K) with ``layout="NHWC"``, or without N if `input` has
         none. P = (H - 1) * stride_h - top - bottom + dilation_h * (R - 1) + output_padding_h + 1; Q likewise.
@@ -137,6 +141,8 @@ def conv_transpose2d(
         accuracy,
         max_error,
         promote,
+        residual,
+        accumulate,
     )
 
 
@@ -157,6 +163,8 @@ def conv_transpose1d(
     accuracy: str = "balanced",
     max_error: float | None = None,
     promote: bool = False,
+    residual: npt.ArrayLike | None = None,
+    accumulate: bool = False,
 ) -> npt.NDArray[Any]:
     """Spread signals over a longer output: :func:`conv_transpose2d` for one axis.
 
@@ -168,7 +176,8 @@ def conv_transpose1d(
         bias: One value per channel of the output, shape (K,); or None.
         stride, output_padding, dilation: An int or a tuple of one.
         padding: Output samples cut off at the ends: an int, a tuple of one, or ``((left, right),)``.
-        groups, algorithm, activation, out, accuracy, max_error, promote: As in :func:`conv_transpose2d`.
+        groups, algorithm, activation, out, accuracy, max_error, promote, residual,
+            accumulate: As in :func:`conv_transpose2d`.
         layout: ``"NCW"`` or ``"NWC"``, of input and output.
     Returns:
         `out`, or a new array of shape (N, K, Q), or (N, Q, K) with ``layout="NWC"``, or without N if `input` has none.
@@ -197,6 +206,8 @@ def conv_transpose1d(
         accuracy,
         max_error,
         promote,
+        residual,
+        accumulate,
     )
 
 
@@ -217,6 +228,8 @@ def conv_transpose3d(
     accuracy: str = "balanced",
     max_error: float | None = None,
     promote: bool = False,
+    residual: npt.ArrayLike | None = None,
+    accumulate: bool = False,
 ) -> npt.NDArray[Any]:
     """Spread volumes over a larger output: :func:`conv_transpose2d` for three axes.
 
@@ -228,7 +241,8 @@ def conv_transpose3d(
         bias: One value per channel of the output, shape (K,); or None.
         stride, output_padding, dilation: An int or a (depth, height, width) triple.
         padding: Output voxels cut off: an int, a triple, or ``((front, back), (top, bottom), (left, right))``.
-        groups, algorithm, activation, out, accuracy, max_error, promote: As in :func:`conv_transpose2d`.
+        groups, algorithm, activation, out, accuracy, max_error, promote, residual,
+            accumulate: As in :func:`conv_transpose2d`.
         layout: ``"NCDHW"`` or ``"NDHWC"``, of input and output.
     Returns:
         `out`, or a new array of shape (N, K, O, P, Q), or (N, O, P, Q, K) with ``layout="NDHWC"``, or without N if
@@ -258,4 +272,6 @@ def conv_transpose3d(
         accuracy,
         max_error,
         promote,
+        residual,
+        accumulate,
     )

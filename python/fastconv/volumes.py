@@ -174,11 +174,9 @@ def plan(
         return image_plan(problem, weight.reshape(problem.weight_shape))
 
     stacked: list[tuple[_core.Plan | _core.InterleavedPlan | None, Any]] = []
-    blank = False
     for taps, first, step, count, *steps in volume.stacks():
         if not taps:
             stacked.append((None, (first, step, count, 1, 0, 0, 0, 0)))
-            blank = True
             continue
         image = len(taps) * volume.C * math.prod(volume.extents[1:])
         images = phases.portion(count, image * np.dtype(volume.dtype).itemsize)
@@ -194,8 +192,7 @@ def plan(
     planes, P, Q = volume.outputs
     like = _core.Problem(volume.dtype, 1, 1, 1, 1, 1, 1, 1, layout=volume.core_layout)
     extents = volume.N, volume.C, D, H * W, volume.K, planes, P * Q, volume.groups
-    values = phases.blank_values(volume.dtype, volume.K, bias, activation) if blank else None
-    return _core.StackedPlan(like, extents, stacked, values)
+    return _core.StackedPlan(like, extents, stacked, bias, activation)
 
 
 def _filters(volume: Volume, weight: Array, taps: tuple[int, ...]) -> Array:

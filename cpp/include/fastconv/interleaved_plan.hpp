@@ -46,14 +46,16 @@ bool phase_filters(DType dtype, const void* weight, Extent groups, Extent C, Ext
 class InterleavedPlan final : public Operation {
  public:
   // Each plan convolves the same number of images, a divisor of N; they follow one another in the input. Outputs in
-  // `blank`, whose filters see no tap there, become blank_values[k]. Every output must lie in one phase. Throws
-  // std::invalid_argument if a phase leaves its plan or the output.
+  // `blank`, whose filters see no tap there, become the activation of bias[k], or of zero if that is null. `activation`
+  // is the plans'. Every output must lie in one phase. Throws std::invalid_argument if a phase leaves its plan or the
+  // output.
   InterleavedPlan(const InterleavedShape& shape, std::vector<PhasedPlan> plans, std::vector<Phase> blank,
-                  const void* blank_values);
+                  const void* bias, const Activation& activation);
   InterleavedPlan(InterleavedPlan&&) noexcept;
   ~InterleavedPlan() override;
 
-  bool run(const void* input, void* output) const override;
+  using Operation::run;
+  bool run(const void* input, void* output, const Ending& ending) const override;
   bool is_brief() const override;
   DType dtype() const override;
 

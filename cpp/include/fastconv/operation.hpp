@@ -5,6 +5,14 @@
 
 namespace fastconv {
 
+// What a call may do to the outputs beside what was prepared.
+struct Ending {
+  // Added before the activation: contiguous, in the output's order, and apart from it; or the output itself, for what
+  // it holds to be added to, of which a copy is made meanwhile. Null for nothing.
+  const void* residual = nullptr;
+  bool activated = true;  // false leaves the activation to the caller
+};
+
 class Operation {
  public:
   Operation() = default;
@@ -12,7 +20,8 @@ class Operation {
   virtual ~Operation() = default;
 
   // Contiguous arrays that do not overlap. False if interrupted: the output is then incomplete.
-  virtual bool run(const void* input, void* output) const = 0;
+  virtual bool run(const void* input, void* output, const Ending& ending) const = 0;
+  bool run(const void* input, void* output) const { return run(input, output, {}); }
   virtual bool is_brief() const = 0;  // as fastconv::is_brief in plan.hpp
   virtual DType dtype() const = 0;
 };

@@ -24,7 +24,8 @@ class Plan final : public Operation {
 
   // `input` is NCHW and `output` NKPQ, or NHWC and NPQK; neither overlaps the other. False if interrupted: the output
   // is then incomplete.
-  bool run(const void* input, void* output) const override;
+  using Operation::run;
+  bool run(const void* input, void* output, const Ending& ending) const override;
 
   bool is_brief() const override;
   DType dtype() const override;
@@ -40,9 +41,10 @@ class Plan final : public Operation {
   std::unique_ptr<State> state_;
 };
 
-// Packs, runs and forgets: for weights that are used once. The packed weights live in workspace.
+// Packs, runs and forgets: for weights that are used once. The packed weights live in workspace. `residual` is as in
+// Ending.
 bool run_once(const ConvProblem& problem, const Algorithm& algorithm, const Activation& activation, const void* input,
-              const void* weight, const void* bias, void* output);
+              const void* weight, const void* bias, void* output, const void* residual = nullptr);
 
 // Scratch bytes of one call with the active ISA and the present number of threads, packed weights not included.
 std::size_t workspace_bytes(const Algorithm& algorithm, const ConvProblem& problem);

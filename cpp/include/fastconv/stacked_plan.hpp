@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "fastconv/epilogue.hpp"
 #include "fastconv/operation.hpp"
 #include "fastconv/problem.hpp"
 
@@ -29,12 +30,14 @@ struct StackShape {
 
 class StackedPlan final : public Operation {
  public:
-  // `blank_values`: K values, of planes that see no tap. Throws std::invalid_argument if a phase leaves the output.
-  StackedPlan(const StackShape& shape, std::vector<StackPhase> phases, const void* blank_values);
+  // Planes that see no tap become the activation, that of the operations, of bias[k], or of zero if that is null.
+  // Throws std::invalid_argument if a phase leaves the output.
+  StackedPlan(const StackShape& shape, std::vector<StackPhase> phases, const void* bias, const Activation& activation);
   StackedPlan(StackedPlan&&) noexcept;
   ~StackedPlan() override;
 
-  bool run(const void* input, void* output) const override;
+  using Operation::run;
+  bool run(const void* input, void* output, const Ending& ending) const override;
   bool is_brief() const override;
   DType dtype() const override;
 
