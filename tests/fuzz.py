@@ -56,7 +56,7 @@ def compared(y, expected, arguments, arrays):
     if not all(np.isfinite(a).all() and np.abs(a).max(initial=0) < 1e3 for a in arrays if a.dtype.kind in "fc"):
         return
     scale = max(1.0, float(np.abs(expected).max(initial=0)))
-    if all(a.dtype.kind in "iu" for a in arrays):  # SciPy transforms them, and rounds by the largest
+    if arrays and all(a.dtype.kind in "iu" for a in arrays):  # SciPy transforms them, and rounds by the largest
         scale *= max(1.0, *(float(np.abs(a.astype(float)).max(initial=0)) for a in arrays))
     kind = y.dtype.name
     inexact = [a.dtype for a in (y, *arrays) if a.dtype.kind in "fc"]

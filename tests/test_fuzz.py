@@ -75,6 +75,8 @@ MASKED = np.ma.masked_greater(IMAGE, 0.5)
         (lambda: fastconv.ndimage.convolve(BYTES, BYTES, cval=np.nan), TypeError, "cval: expected a whole number"),
         (lambda: fastconv.ndimage.convolve(BYTES, BYTES, cval=np.inf), TypeError, "cval: expected a whole number"),
         (lambda: fastconv.conv2d(X.view([("x", "f4")]), W, promote=True), TypeError, "promote: expected dtypes that"),
+        (lambda: fastconv.conv_transpose3d(X[..., :2, None], W[..., None], dilation=2**31 - 1), ValueError,
+         "input: expected an output that fits 2^62 bytes"),
         (lambda: fastconv.onnx.conv(0, W), TypeError, "X: expected a NumPy array, got int"),
         (lambda: fastconv.onnx.conv_integer(X.astype("u1"), 0), TypeError, "w: expected a NumPy array, got int"),
         (lambda: fastconv.onnx.conv(X, W, strides=[1.5, 1]), TypeError, "strides: expected an int, got 1.5"),

@@ -69,6 +69,23 @@ def test_of_any_axes(data):
     same_result(name, x, w, mode)
 
 
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_over_some_axes(data):
+    ndim = data.draw(st.integers(1, 4))
+    axes = data.draw(st.lists(st.integers(0, ndim - 1), min_size=1, max_size=min(ndim, 3), unique=True))
+    sizes = [[data.draw(st.integers(1, 6))] * 2 for _ in range(ndim)]
+    for axis in range(ndim):
+        if axis in axes:
+            sizes[axis] = [data.draw(st.integers(1, 6)) for _ in range(2)]
+        elif data.draw(st.booleans()):
+            sizes[axis][data.draw(st.integers(0, 1))] = 1
+    x, w = (numbers(tuple(own), data.draw(st.sampled_from(DTYPES))) for own in zip(*sizes, strict=True))
+    mode = data.draw(st.sampled_from(["full", "same", "valid"]))
+    signed = [axis - ndim * data.draw(st.booleans()) for axis in axes]
+    same_result("fftconvolve", x, w, mode, signed[0] if len(signed) == 1 else signed)
+
+
 def test_lists_and_methods():
     assert np.array_equal(signal.convolve([1, 2, 3], [1, 1], method="fft"), [1, 3, 5, 3])
     assert signal.convolve2d([[1.5]], [[2]]).dtype == np.float64
@@ -91,6 +108,12 @@ MISTAKES = [
     ("convolve", ([1], [1]), {"method": "best"}, ValueError, "method: expected one of auto, direct, fft, got 'best'"),
     ("convolve", ([], [1]), {}, ValueError, "in1: expected at least one value, got shape (0,)"),
     ("correlate", (np.ones((1, 1, 1, 1)), [1]), {}, ValueError, "in1: expected 1 to 3 axes, got shape (1, 1, 1, 1)"),
+    ("fftconvolve", (np.ones((2, 2)), np.ones((3, 2))), {"axes": 1}, ValueError, "in2: expected the size of in1 along axis 0, or 1"),
+    ("fftconvolve", ([1], [[1]]), {"axes": 0}, ValueError, "in2: expected as many axes as in1, got shapes"),
+    ("fftconvolve", ([1], [1]), {"axes": 1}, ValueError, "axes: expected at most 0, got 1"),
+    ("fftconvolve", ([1], [1]), {"axes": []}, ValueError, "axes: expected one to three axes, each once, got []"),
+    ("fftconvolve", ([1], [1]), {"axes": (0, -1)}, ValueError, "axes: expected one to three axes, each once, got"),
+    ("fftconvolve", ([1], [1]), {"axes": 0.5}, TypeError, "axes: expected an int, got 0.5"),
     ("correlate", (["a"], [1]), {}, TypeError, "in1: expected integers, float16 to float64 or complex numbers"),
     ("correlate2d", ([[1, 2]], [[1], [2]]), {"mode": "valid"}, ValueError, "in2: expected one array at least as large"),
 ]

@@ -112,3 +112,22 @@ def test_several_threads():
     for thread in threads:
         thread.join()
     assert len(results) == 4 and all(torch.equal(result, expected) for result in results)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("with_bias", [True, False])
+@pytest.mark.parametrize("case", CASES)
+def test_second_derivatives(case, with_bias):
+    name, _, _, options = CASES[case]
+    inputs = tensors(case)[: 3 if with_bias else 2]
+    assert torch.autograd.gradgradcheck(lambda *t: getattr(ours, name)(*t, **options), inputs)
+    assert torch.autograd.gradgradcheck(lambda x: getattr(ours, name)(x, *inputs[1:], **options), inputs[:1])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_third_derivative():
+    x, w, _ = tensors("two axes")
+    made = [(function(x, w) ** 4).sum() for function in (ours.conv2d, functional.conv2d)]
+    for _ in range(3):
+        made = [torch.autograd.grad(y, w, create_graph=True)[0].pow(2).sum() for y in made]
+        torch.testing.assert_close(*made)

@@ -58,6 +58,13 @@ void pixel_tile(const Tile<T>& tile) {
     for (int m = 0; m < M; ++m)
       for (int j = 0; j < NV * L * int(sizeof(T)); j += 64)
         __builtin_prefetch(reinterpret_cast<const char*>(tile.out + m * tile.ld) + j, 1);
+  // So does what is added to them, of which a tile sees a line or two in each of many planes.
+  if (tile.epilogue && tile.epilogue->residual) {
+    const T* const residual = tile.epilogue->residual + (tile.out - tile.epilogue->output);
+    for (int m = 0; m < M; ++m)
+      for (int j = 0; j < NV * L * int(sizeof(T)); j += 64)
+        __builtin_prefetch(reinterpret_cast<const char*>(residual + m * tile.ld) + j);
+  }
 
   const T* weight = tile.packed;
   const T* ahead = tile.ahead ? tile.ahead : weight;  // as in channel_tile

@@ -66,9 +66,14 @@ def as_bias_of(K: int, bias: object, weight: Array) -> Array | None:
     if bias is None:
         return None
     b = as_array(bias, "bias", weight.dtype.name, "weight")
-    if b.shape != (K,):
-        raise ValueError(f"bias: expected shape ({K},), one value per filter, got {b.shape}")
-    return b
+    return fit_bias(b, K)
+
+
+def fit_bias(bias: npt.NDArray[Any], K: int) -> npt.NDArray[Any]:
+    """The array, if it has K values."""
+    if bias.shape != (K,):
+        raise ValueError(f"bias: expected shape ({K},), one value per filter, got {bias.shape}")
+    return bias
 
 
 def as_out(out: object, shape: Shape, dtype: str, **operands: Array | None) -> npt.NDArray[Any] | None:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastconv.arguments import Laid
+from fastconv.dtypes import as_any_array
 from fastconv.geometry import Geometry
 
 MODES = ("zeros", "reflect", "replicate", "circular")
@@ -72,14 +73,23 @@ def _regions(laid: Laid, geometry: Geometry) -> list[tuple[range, ...]]:
     return regions
 
 
+def residual_apart(residual: object, out: object) -> npt.NDArray[Any] | None:
+    """What :func:`mend` adds when `out` has been written: a copy of what lies there."""
+    array = None if residual is None else as_any_array(residual, "residual")
+    if array is not None and out is not None and np.may_share_memory(array, as_any_array(out, "out")):
+        array = array.copy()
+    return array
+
+
 def mend(
     y: npt.NDArray[Any],
     x: npt.NDArray[Any],
     laid: Laid,
     geometry: Geometry,
     mode: str,
-    first_axis: int,
-    convolve: Callable[[npt.NDArray[Any], tuple[slice, ...]], npt.NDArray[Any]],
+    layout: str,
+    convolve: Callable[[npt.NDArray[Any], npt.NDArray[Any] | None], npt.NDArray[Any]],
+    residual: npt.NDArray[Any] | None,
 ) -> None:
     """Make the outputs again that looked at zeros.
 
@@ -87,10 +97,11 @@ def mend(
         y: Outputs, to be written to.
         x: The images.
         mode: One of `MODES`, but "zeros".
-        first_axis: Of `x` and `y`, the first spatial one.
-        convolve: The same convolution without padding, of a strip, for the outputs that it is told.
+        convolve: The same convolution without padding, of a strip and what is added to its outputs, or None.
+        residual: As it was before `y` was written, or None.
     """
     fields = geometry.fields(laid.kernel)
+    first_axis = (1 if layout.endswith("C") else 2) - (not laid.batched)  # of the spatial ones
     for region in _regions(laid, geometry):
         strip = x
         for axis, outputs in enumerate(region):
@@ -99,4 +110,4 @@ def mend(
             places = source(np.arange(begin, begin + count), laid.extents[axis], mode)
             strip = strip.take(places, axis=first_axis + axis)
         box = [slice(None)] * first_axis + [slice(outputs.start, outputs.stop) for outputs in region]
-        y[tuple(box)] = convolve(strip, tuple(box))
+        y[tuple(box)] = convolve(strip, None if residual is None else residual[tuple(box)])

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from fastconv import _core, dispatch, volumes
@@ -24,7 +23,7 @@ from fastconv.arguments import (
     lay,
 )
 from fastconv.arrays import as_added, as_array, as_bias, as_out, as_residual, ready, run_on
-from fastconv.borders import as_padding_mode, check_pads, mend
+from fastconv.borders import as_padding_mode, check_pads, mend, residual_apart
 from fastconv.dispatch import as_algorithm
 from fastconv.dtypes import as_any_array, convert, need_converting
 from fastconv.geometry import LINE, PLANE, VOLUME, AnyPadding, Geometry, Padding, Pair, Space, Steps, as_geometry
@@ -430,16 +429,12 @@ def _with_borders(
     laid = lay(x.shape, w.shape, geometry, checked, ("input", "weight"))
     check_pads(laid, mode)
     convolve = partial(convolve, stride=geometry.stride, dilation=geometry.dilation, layout=checked)
-    residual = None if added is None else as_any_array(added, "residual")
-    if residual is not None and out is not None and np.may_share_memory(residual, as_any_array(out, "out")):
-        residual = residual.copy()  # strips need it when it is written over
-    y = convolve(input, weight, bias, padding=laid.pads, out=out, residual=added)
-    first_axis = (1 if checked.endswith("C") else 2) - (not laid.batched)
     b = None if bias is None else as_any_array(bias, "bias")
 
-    def of_strip(strip: npt.NDArray[Any], box: tuple[slice, ...]) -> npt.NDArray[Any]:
-        strip_residual = None if residual is None else residual[box]
-        return convolve(strip, w, b, residual=strip_residual)  # type: ignore[no-any-return]
+    def of_strip(strip: npt.NDArray[Any], residual: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+        return convolve(strip, w, b, residual=residual)  # type: ignore[no-any-return]
 
-    mend(as_any_array(y, "out"), x, laid, geometry, mode, first_axis, of_strip)
+    kept = residual_apart(added, out)
+    y = convolve(input, weight, bias, padding=laid.pads, out=out, residual=added)
+    mend(as_any_array(y, "out"), x, laid, geometry, mode, checked, of_strip, kept)
     return y  # type: ignore[no-any-return]

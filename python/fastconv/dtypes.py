@@ -8,7 +8,8 @@ computed so, and the result is rounded once. A complex convolution is three real
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -81,52 +82,69 @@ def _computed(
                 f"{name}: expected {dtype.name}, the dtype of input, got {array.dtype.name}; promote=True converts"
             )
     x, w, b, added = arrays["input"], arrays["weight"], arrays.get("bias"), arrays.pop("residual", None)
-
-    def run(x: AnyArray, w: AnyArray, b: AnyArray | None, added: AnyArray | None = None) -> AnyArray:
-        return convolve(x, w, b, activation=activation, residual=added)
-
-    if dtype.name in HALVES:
-        y = run(*(None if a is None else a.astype(np.float32) for a in (x, w, b, added)))  # type: ignore[arg-type]
-        y = _rounded(y, dtype)
-    elif dtype.name in COMPLEX:
-        if activation is not None:
-            raise TypeError(f"activation: expected None for complex numbers, got {activation!r}")
-        y = _complex(run, x, w, b)
-        if added is not None:
-            y += fit_residual(added, y.shape, None)
-    else:
+    if not is_converted(dtype):
         return convolve(x, w, b, activation=activation, out=out, residual=added)
-    target = as_out(out, y.shape, dtype.name, **arrays)
-    if added is not None:
-        fit_residual(added, y.shape, target)
-    if target is None:
-        return y
-    target[...] = y
-    return target
+    check_activation(activation, dtype)
+
+    def run(w: AnyArray, b: AnyArray | None, x: AnyArray, residual: AnyArray | None) -> AnyArray:
+        return convolve(x, w, b, activation=activation, residual=residual)
+
+    runs = [partial(run, *own) for own in parts(w, b)]
+    return stored(combined(runs, x, added), added, out, **arrays)
 
 
-def _rounded(y: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, as in PyTorch
-        return y.astype(dtype)
+def is_converted(dtype: np.dtype[Any]) -> bool:
+    """Whether the core computes in another type."""
+    return dtype.name in HALVES or dtype.name in COMPLEX
 
 
-def _complex(run: Callable[..., AnyArray], x: AnyArray, w: AnyArray, b: AnyArray | None) -> AnyArray:
-    """(x + iX)(w + iW) from three products: xw, XW and (x + X)(w + W).
+def check_activation(activation: object, dtype: np.dtype[Any]) -> None:
+    if activation is not None and dtype.name in COMPLEX:
+        raise TypeError(f"activation: expected None for complex numbers, got {activation!r}")
 
+
+def parts(w: AnyArray, b: AnyArray | None) -> list[tuple[AnyArray, AnyArray | None]]:
+    """Weights and biases of the real convolutions that make one of half precision, or of complex numbers."""
+    if w.dtype.name in HALVES:
+        return [(w.astype(np.float32), None if b is None else b.astype(np.float32))]
+    if b is None:
+        return [(w.real, None), (w.imag, None), (w.real + w.imag, None)]
+    return [(w.real, b.real.copy()), (w.imag, None), (w.real + w.imag, b.real + b.imag)]
+
+
+def combined(
+    runs: Sequence[Callable[[AnyArray, AnyArray | None], AnyArray]], x: AnyArray, residual: AnyArray | None
+) -> AnyArray:
+    """The result from those convolutions: each takes values and what is added, or None.
+
+    Complex: (x + iX)(w + iW) from three products, xw, XW and (x + X)(w + W).
     Source: Gauss's trick, as in Knuth, The Art of Computer Programming 2, 4.6.4, exercise 41.
     """
-    bias_real = bias_sum = None
-    if b is not None:
-        bias_real, bias_sum = b.real.copy(), b.real + b.imag
-    real = run(x.real, w.real, bias_real)
-    imaginary = run(x.imag, w.imag, None)
+    if x.dtype.name in HALVES:
+        y = runs[0](x.astype(np.float32), None if residual is None else residual.astype(np.float32))
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, as in PyTorch
+            return y.astype(x.dtype)
+    real, imaginary = runs[0](x.real, None), runs[1](x.imag, None)
     y = np.empty(real.shape, x.dtype.newbyteorder("="))
-    y.imag = run(x.real + x.imag, w.real + w.imag, bias_sum)
+    y.imag = runs[2](x.real + x.imag, None)
     y.imag -= real
     y.imag -= imaginary
     y.real = real
     y.real -= imaginary
+    if residual is not None:
+        y += fit_residual(residual, y.shape, None)
     return y
+
+
+def stored(y: AnyArray, residual: AnyArray | None, out: object, **operands: AnyArray | None) -> AnyArray:
+    """The result, in `out` if that is not None."""
+    target = as_out(out, y.shape, y.dtype.name, **operands)
+    if residual is not None:
+        fit_residual(residual, y.shape, target)
+    if target is None:
+        return y
+    target[...] = y
+    return target
 
 
 def as_any_array(value: object, name: str) -> AnyArray:

@@ -19,8 +19,8 @@ _FUNCTIONS: dict[int, Callable[..., AnyArray]] = {1: conv1d, 2: conv2d, 3: conv3
 _LARGEST_EXACT = 2**53  # up to which float64 holds every whole number
 
 
-def as_number_array(value: object, name: str) -> AnyArray:
-    """An array of one to three axes, none of them empty, of numbers; lists too, as SciPy takes them."""
+def as_numbers(value: object, name: str) -> AnyArray:
+    """An array of numbers, none of its axes empty; lists too, as SciPy takes them."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name}: expected an array without a mask, got a masked array; fill it first")
     try:
@@ -29,10 +29,16 @@ def as_number_array(value: object, name: str) -> AnyArray:
         raise TypeError(f"{name}: expected an array of numbers, got {error}") from None
     if array.dtype.kind not in "iufc" or array.dtype.itemsize > 16 or array.dtype.name in ("longdouble", "float128"):
         raise TypeError(f"{name}: expected integers, float16 to float64 or complex numbers, got {array.dtype.name}")
-    if array.ndim not in _FUNCTIONS:
-        raise ValueError(f"{name}: expected 1 to 3 axes, got shape {array.shape}")
     if array.size == 0:
         raise ValueError(f"{name}: expected at least one value, got shape {array.shape}")
+    return array
+
+
+def as_number_array(value: object, name: str) -> AnyArray:
+    """The same, of one to three axes."""
+    array = as_numbers(value, name)
+    if array.ndim not in _FUNCTIONS:
+        raise ValueError(f"{name}: expected 1 to 3 axes, got shape {array.shape}")
     return array
 
 

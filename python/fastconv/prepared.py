@@ -6,7 +6,8 @@ or an array that is not plain, comes to the checks and conversions below.
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
 
 import numpy.typing as npt
 
@@ -24,8 +25,11 @@ from fastconv.arguments import (
     fit,
     lay,
 )
-from fastconv.arrays import Reshaped, as_added, as_array, as_bias, as_out, as_residual, ready, run_on
+from fastconv.arrays import Reshaped, as_added, as_array, as_out, as_residual, ready, run_on
+from fastconv.borders import as_padding_mode
+from fastconv.composite import Bordered, Converted, as_own_bias, as_weight, on_tensors
 from fastconv.dispatch import as_algorithm
+from fastconv.dtypes import check_activation, is_converted, is_tensor
 from fastconv.geometry import LINE, PLANE, VOLUME, AnyPadding, Geometry, Space, Steps, as_geometry
 
 # Input shapes an operator keeps a plan for; each plan holds packed weights of its own.
@@ -44,6 +48,7 @@ class _Recipe(NamedTuple):
     workspace_limit: int | None
     accuracy: str
     max_error: float | None
+    padding_mode: str
 
     def layer(self, input_shape: object, name: str) -> Layer:
         names = (name, "weight")
@@ -82,12 +87,14 @@ class _Convolution(_core.Operator):
         workspace_limit: int | None = None,
         accuracy: str = "balanced",
         max_error: float | None = None,
+        padding_mode: str = "zeros",
     ) -> None:
-        w = as_array(weight, "weight")
+        w = as_weight(weight)
         geometry = as_geometry(stride, padding, dilation, groups, self._space)
         as_filters(w.shape, geometry.groups, space=self._space)
-        b = as_bias(bias, w)
+        b = as_own_bias(w.shape[0], bias, w)
         as_activation(activation)
+        check_activation(activation, w.dtype)
         self._set(
             _Recipe(
                 ready(w.copy()),
@@ -98,11 +105,29 @@ class _Convolution(_core.Operator):
                 self._space.layouts[0] if layout is None else as_layout(layout, self._space),
                 as_workspace_limit(workspace_limit),
                 *as_accuracy(accuracy, max_error),
+                as_padding_mode(padding_mode),
             )
         )
 
     def _set(self, recipe: _Recipe) -> None:
         self._recipe = recipe
+        self._made_of = self._composite()
+
+    def _composite(self) -> Bordered | Converted | None:
+        """What calls go to, if one plan is not enough."""
+        recipe = self._recipe
+
+        def make(weight: Array, bias: Array | None, padding: Any, mode: str) -> _Convolution:
+            options = {**recipe._asdict(), "weight": weight, "bias": bias, "padding_mode": mode}
+            geometry: Geometry = options.pop("geometry")
+            return type(self)(**{**geometry._asdict(), **options, "padding": padding})
+
+        if recipe.padding_mode != "zeros":
+            zeros = partial(make, recipe.weight, recipe.bias, mode="zeros")
+            return Bordered(zeros, recipe.geometry, recipe.layout, recipe.padding_mode, recipe.weight.shape)
+        if is_converted(recipe.weight.dtype):
+            return Converted(partial(make, padding=recipe.geometry.padding, mode="zeros"), recipe.weight, recipe.bias)
+        return None
 
     def _prepare(self, input_shape: Shape) -> tuple[_core.Plan | _core.StackedPlan, Reshaped]:
         layer = self._recipe.layer(input_shape, "x")
@@ -116,6 +141,10 @@ class _Convolution(_core.Operator):
         self, x: object, out: object = None, *, residual: object = None, accumulate: object = False
     ) -> Array:
         """What a call does if no plan takes its arguments as they are."""
+        if is_tensor(x):
+            return on_tensors(self, x, out, residual, accumulate)  # type: ignore[no-any-return]
+        if self._made_of is not None:
+            return self._made_of(x, out, residual=residual, accumulate=accumulate)  # type: ignore[no-any-return]
         dtype = self._recipe.weight.dtype.name
         images = as_array(x, "x", dtype, "weight")
         plan, layer = self._prepare(images.shape)
@@ -153,6 +182,8 @@ class _Explained(_Convolution):
         Raises:
             ValueError, TypeError: As a call with an input of this shape would.
         """
+        if self._made_of is not None:
+            return self._made_of.operators[0].explain(input_shape)  # type: ignore[no-any-return]
         recipe = self._recipe
         layer = recipe.layer(input_shape, "input_shape")
         return introspection.explain_layer(
@@ -170,10 +201,10 @@ class Conv1d(_Explained):
     As :class:`Conv2d` in everything but the shapes, which are those of :func:`conv1d`.
 
     Args:
-        weight: Filters, shape (K, C // groups, S), float32 or float64.
+        weight: Filters, shape (K, C // groups, S), float32, float64, half precision or complex.
         bias: One value per filter, shape (K,), of the dtype of `weight`; or None.
         stride, padding, dilation, groups, layout: As in :func:`conv1d`.
-        algorithm, activation, workspace_limit, accuracy, max_error: As in :class:`Conv2d`.
+        algorithm, activation, workspace_limit, accuracy, max_error, padding_mode: As in :class:`Conv2d`.
     Raises:
         ValueError, TypeError: As :class:`Conv2d` does.
     Source: plans and executions apart, as in FFTW (Frigo and Johnson, Proceedings of the IEEE 93(2), 2005).
@@ -201,11 +232,11 @@ class Conv2d(_Explained):
     was in use when it was made. Operators can be called from many threads at once, and be pickled.
 
     Args:
-        weight: Filters, shape (K, C // groups, R, S), float32 or float64.
+        weight: Filters, shape (K, C // groups, R, S), float32, float64, half precision or complex.
         bias: One value per filter, shape (K,), of the dtype of `weight`; or None.
         stride, padding, dilation, groups, algorithm, activation, layout: As in :func:`conv2d`.
         workspace_limit: Most workspace of a call, in bytes; None for no limit.
-        accuracy, max_error: As in :func:`conv2d`.
+        accuracy, max_error, padding_mode: As in :func:`conv2d`.
     Raises:
         ValueError: A number is out of range, shapes disagree, or a name is unknown.
         TypeError: An argument of another type, or dtypes that are unsupported or differ.
@@ -226,10 +257,10 @@ class Conv3d(_Convolution):
     As :class:`Conv2d` in everything but the shapes, which are those of :func:`conv3d`; `workspace_limit` is not heeded.
 
     Args:
-        weight: Filters, shape (K, C // groups, T, R, S), float32 or float64.
+        weight: Filters, shape (K, C // groups, T, R, S), float32, float64, half precision or complex.
         bias: One value per filter, shape (K,), of the dtype of `weight`; or None.
         stride, padding, dilation, groups, layout: As in :func:`conv3d`.
-        algorithm, activation, accuracy, max_error: As in :class:`Conv2d`.
+        algorithm, activation, accuracy, max_error, padding_mode: As in :class:`Conv2d`.
     Raises:
         ValueError, TypeError: As :class:`Conv2d` does.
     Source: :mod:`fastconv.volumes`.
@@ -262,4 +293,5 @@ _SHOWN = {
     "workspace_limit": None,
     "accuracy": "balanced",
     "max_error": None,
+    "padding_mode": "zeros",
 }

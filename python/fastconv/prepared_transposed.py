@@ -15,8 +15,10 @@ from fastconv.arguments import (
     as_activation,
     as_layout,
 )
-from fastconv.arrays import Reshaped, as_added, as_array, as_bias_of, as_out, as_residual, ready, run_on
+from fastconv.arrays import Reshaped, as_added, as_array, as_out, as_residual, ready, run_on
+from fastconv.composite import Converted, as_own_bias, as_weight, on_tensors
 from fastconv.dispatch import as_algorithm
+from fastconv.dtypes import check_activation, is_converted, is_tensor
 from fastconv.geometry import (
     LINE,
     PLANE,
@@ -64,12 +66,13 @@ class _Transposition(_core.Operator):
         accuracy: str = "balanced",
         max_error: float | None = None,
     ) -> None:
-        w = as_array(weight, "weight")
+        w = as_weight(weight)
         spread = as_spread(stride, padding, output_padding, groups, dilation, self._space)
         shape = as_spread_filters(w.shape, spread.groups, self._space)
-        b = as_bias_of(shape[1] * spread.groups, bias, w)
+        b = as_own_bias(shape[1] * spread.groups, bias, w)
         as_activation(activation)
-        self._recipe = _Recipe(
+        check_activation(activation, w.dtype)
+        recipe = _Recipe(
             ready(w.copy()),
             None if b is None else ready(b.copy()),
             spread,
@@ -78,6 +81,17 @@ class _Transposition(_core.Operator):
             self._space.layouts[0] if layout is None else as_layout(layout, self._space),
             *as_accuracy(accuracy, max_error),
         )
+        self._set(recipe)
+
+    def _set(self, recipe: _Recipe) -> None:
+        self._recipe = recipe
+        self._made_of = Converted(self._of, recipe.weight, recipe.bias) if is_converted(recipe.weight.dtype) else None
+
+    def _of(self, weight: Array, bias: Array | None) -> _Transposition:
+        """The same with other weights."""
+        options = {**self._recipe._asdict(), "weight": weight, "bias": bias}
+        spread: Spread = options.pop("spread")
+        return type(self)(**{name: value for name, value in spread._asdict().items() if name != "space"}, **options)
 
     def _prepare(self, input_shape: Shape) -> tuple[_core.InterleavedPlan | _core.StackedPlan, Reshaped]:
         recipe = self._recipe
@@ -96,6 +110,10 @@ class _Transposition(_core.Operator):
         self, x: object, out: object = None, *, residual: object = None, accumulate: object = False
     ) -> Array:
         """What a call does if no plan takes its arguments as they are."""
+        if is_tensor(x):
+            return on_tensors(self, x, out, residual, accumulate)  # type: ignore[no-any-return]
+        if self._made_of is not None:
+            return self._made_of(x, out, residual=residual, accumulate=accumulate)  # type: ignore[no-any-return]
         dtype = self._recipe.weight.dtype.name
         images = as_array(x, "x", dtype, "weight")
         plan, layer = self._prepare(images.shape)
@@ -107,7 +125,7 @@ class _Transposition(_core.Operator):
         return {"recipe": self._recipe}
 
     def __setstate__(self, state: dict[str, _Recipe]) -> None:
-        self._recipe = state["recipe"]
+        self._set(state["recipe"])
 
     def __repr__(self) -> str:
         w = self._recipe.weight
@@ -120,7 +138,7 @@ class ConvTranspose1d(_Transposition):
     As :class:`ConvTranspose2d` in everything but the shapes, which are those of :func:`conv_transpose1d`.
 
     Args:
-        weight: Filters, shape (C, K // groups, S), float32 or float64.
+        weight: Filters, shape (C, K // groups, S), float32, float64, half precision or complex.
         bias: One value per channel of the output, shape (K,); or None.
         stride, padding, output_padding, groups, dilation, layout: As in :func:`conv_transpose1d`.
         algorithm, activation, accuracy, max_error: As in :class:`ConvTranspose2d`.
@@ -138,7 +156,7 @@ class ConvTranspose3d(_Transposition):
     As :class:`ConvTranspose2d` in everything but the shapes, which are those of :func:`conv_transpose3d`.
 
     Args:
-        weight: Filters, shape (C, K // groups, T, R, S), float32 or float64.
+        weight: Filters, shape (C, K // groups, T, R, S), float32, float64, half precision or complex.
         bias: One value per channel of the output, shape (K,); or None.
         stride, padding, output_padding, groups, dilation, layout: As in :func:`conv_transpose3d`.
         algorithm, activation, accuracy, max_error: As in :class:`ConvTranspose2d`.
@@ -157,7 +175,7 @@ class ConvTranspose2d(_Transposition):
     call with a shape seen before, the 16 last of which are kept, runs no Python code.
 
     Args:
-        weight: Filters, shape (C, K // groups, R, S), float32 or float64.
+        weight: Filters, shape (C, K // groups, R, S), float32, float64, half precision or complex.
         bias: One value per channel of the output, shape (K,), of the dtype of `weight`; or None.
         stride, padding, output_padding, groups, dilation: As in :func:`conv_transpose2d`.
         algorithm, activation, layout, accuracy, max_error: As in :func:`conv_transpose2d`.

@@ -6,12 +6,24 @@ reach 2^53 they are refused.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastconv.filtering import AnyArray, Pads, as_number, as_number_array, computed_in, exact, filtered, one_of
+from fastconv.filtering import (
+    AnyArray,
+    Pads,
+    as_number,
+    as_number_array,
+    as_numbers,
+    computed_in,
+    exact,
+    filtered,
+    one_of,
+)
+from fastconv.geometry import as_int
 
 __all__ = ["convolve", "convolve2d", "correlate", "correlate2d", "fftconvolve"]
 
@@ -128,13 +140,17 @@ def correlate(in1: npt.ArrayLike, in2: npt.ArrayLike, mode: str = "full", method
     return _flipped(y).conj() if swapped else y
 
 
-def fftconvolve(in1: npt.ArrayLike, in2: npt.ArrayLike, mode: str = "full") -> npt.NDArray[Any]:
-    """:func:`convolve` whose integers become float64: ``scipy.signal.fftconvolve`` over all axes.
+def fftconvolve(
+    in1: npt.ArrayLike, in2: npt.ArrayLike, mode: str = "full", axes: int | Sequence[int] | None = None
+) -> npt.NDArray[Any]:
+    """:func:`convolve` whose integers become float64: ``scipy.signal.fftconvolve``.
 
     As there, axes along which one array has a single place are broadcast.
 
     Args:
         in1, in2, mode: As in :func:`convolve2d`; one to three axes each.
+        axes: The axes to convolve over, at most three, numbered as in NumPy; None for all. Along the others, of which
+            there may be any number, the arrays are of one size, or one has a single place.
     Returns:
         An array of floating-point or complex numbers.
     Raises:
@@ -144,6 +160,8 @@ def fftconvolve(in1: npt.ArrayLike, in2: npt.ArrayLike, mode: str = "full") -> n
     >>> fftconvolve([1, 2, 3], [1, 1])
     array([1., 3., 5., 3.])
     """
+    if axes is not None:
+        return _over_axes(in1, in2, mode, axes)
     x, w = _of_same_axes(in1, in2)
     alone = [1 in sizes for sizes in zip(x.shape, w.shape, strict=True)]
     one_of(mode, _MODES, "mode")
@@ -160,6 +178,35 @@ def fftconvolve(in1: npt.ArrayLike, in2: npt.ArrayLike, mode: str = "full") -> n
     sizes = zip(x.shape, w.shape, strict=True)
     whole = tuple(slice(None) if 1 in (a, b) else slice(min(a, b) - 1, max(a, b)) for a, b in sizes)
     return np.ascontiguousarray(convolve(x, w)[whole])
+
+
+def _over_axes(in1: object, in2: object, mode: str, axes: object) -> AnyArray:
+    """:func:`fftconvolve` over some axes: place by place along the others."""
+    x, w = as_numbers(in1, "in1"), as_numbers(in2, "in2")
+    if x.ndim != w.ndim:
+        raise ValueError(f"in2: expected as many axes as in1, got shapes {x.shape} and {w.shape}")
+    numbers = tuple(axes) if isinstance(axes, Sequence) and not isinstance(axes, str | bytes) else (axes,)
+    over = tuple(as_int(axis, "axes", -x.ndim, x.ndim - 1) % x.ndim for axis in numbers)
+    if not 1 <= len(set(over)) == len(over) <= 3:
+        raise ValueError(f"axes: expected one to three axes, each once, got {axes!r}")
+    others = tuple(axis for axis in range(x.ndim) if axis not in over)
+    for axis in others:
+        if x.shape[axis] != w.shape[axis] and 1 not in (x.shape[axis], w.shape[axis]):
+            raise ValueError(
+                f"in2: expected the size of in1 along axis {axis}, or 1, got shapes {x.shape} and {w.shape}"
+            )
+    one_of(mode, _MODES, "mode")
+    order = tuple(sorted(over))
+    x, w = (np.moveaxis(a, others + order, range(a.ndim)) for a in (x, w))
+    own = x.shape[: len(others)]
+    outer = np.broadcast_shapes(own, w.shape[: len(others)])
+    x, w = (np.broadcast_to(a, outer + a.shape[len(others) :]) for a in (x, w))
+    if mode == "same":  # as SciPy: of all axes the middle that has in1's shape
+        middle = tuple(slice((all_ - one) // 2, (all_ - one) // 2 + one) for all_, one in zip(outer, own, strict=True))
+        x, w, outer = x[middle], w[middle], own
+    parts = [fftconvolve(x[place], w[place], mode) for place in np.ndindex(*outer)]
+    y = np.stack(parts).reshape(*outer, *parts[0].shape)
+    return np.ascontiguousarray(np.moveaxis(y, range(y.ndim), others + order))
 
 
 def _of_two_axes(in1: object, in2: object) -> tuple[AnyArray, AnyArray]:

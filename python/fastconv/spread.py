@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -96,6 +97,8 @@ def fit_transposed(
             f"has shape {input_shape}, {weight_name} {weight_shape}"
         )
 
+    if math.prod((images.N, Kg * groups, *outputs)) >= 2**59:  # numbers that the core would refuse
+        raise ValueError(f"{input_name}: expected an output that fits 2^62 bytes, got {' x '.join(map(str, outputs))}")
     if space is VOLUME:
         numbers: Any = images.extents, kernel, outputs, spread.stride, spread.dilation, spread.padding
         volume = Volume(dtype, layout, images.batched, images.N, C, Kg * groups, groups, *numbers)

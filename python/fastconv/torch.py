@@ -6,8 +6,8 @@
         y = model(x)  # its convolutions of float32 and float64 tensors on the CPU run here
 
 :func:`conv1d`, :func:`conv2d` and :func:`conv3d` are one custom operator, ``fastconv::convolution``, with a gradient by
-each of its tensors, known to ``torch.compile``. Importing this module, which ``import fastconv`` does not do, imports
-PyTorch if there is one.
+each of its tensors, of any order, known to ``torch.compile``. Importing this module, which ``import fastconv`` does not
+do, imports PyTorch if there is one.
 """
 
 from __future__ import annotations
@@ -242,9 +242,31 @@ def _registered() -> Any:
         wanted = (values if needed else None for values, needed in zip(gradients, mask, strict=True))
         return (*wanted, None, None, None, None)
 
+    def remember_gradient(ctx: Any, inputs: Any, output: Any) -> None:
+        grad_output, input, weight, *ctx.rest, ctx.mask = inputs
+        ctx.save_for_backward(grad_output, input, weight)
+
+    def differentiate_gradient(ctx: Any, *of_gradients: Any) -> Any:
+        # A convolution is linear in its input and in its weights, and so are its gradients in what they are made of:
+        # the derivative by one is the operation itself with the others' in its place.
+        dy, x, w = ctx.saved_tensors
+        ddx, ddw, ddb = (values if wanted else None for values, wanted in zip(of_gradients, ctx.mask, strict=True))
+        of_dy = []
+        if ctx.needs_input_grad[0]:
+            of_dy += [] if ddx is None else [convolution(ddx, w, None, *ctx.rest)]
+            of_dy += [] if ddw is None else [convolution(x, ddw, None, *ctx.rest)]
+            of_dy += [] if ddb is None else [ddb.reshape(-1, *(1,) * (dy.ndim - 2)).expand(dy.shape)]
+        mask = [ctx.needs_input_grad[1] and ddw is not None, ctx.needs_input_grad[2] and ddx is not None, False]
+        of_x = of_w = None
+        if any(mask):
+            of_x, of_w, _ = gradient(dy, x if ddx is None else ddx, w if ddw is None else ddw, *ctx.rest, mask)
+        by_dy = sum(of_dy[1:], of_dy[0]) if of_dy else None
+        return (by_dy, of_x if mask[0] else None, of_w if mask[1] else None, *(None,) * 5)
+
     convolution.register_fake(fake)
     gradient.register_fake(fake_gradient)
     convolution.register_autograd(differentiate, setup_context=remember)
+    gradient.register_autograd(differentiate_gradient, setup_context=remember_gradient)
     return convolution
 
 
