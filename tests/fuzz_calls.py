@@ -106,8 +106,8 @@ def _array(draw, dtype, *shape):
 def prepared(cls):
     """A prepared form, called at once, as a function of the same arguments."""
 
-    def call(input, weight, **options):
-        return cls(weight, **options)(input)
+    def call(input, weight, residual=None, **options):
+        return cls(weight, **options)(input, residual=residual)
 
     return call
 
@@ -145,15 +145,21 @@ def layers(draw):
     own["bias"] = _array(draw, dtype, K) if number(0, 1) else None
     if transposed:
         numbers["output_padding"] = 0
+    expected = expected_transposed if transposed else expected_conv
+    if not transposed:
+        numbers["padding_mode"] = pick("zeros", "zeros", "replicate", "circular", "reflect")
     if number(0, 3) == 0:
-        own = {name: value if value is None else value.real.astype("f4") for name, value in own.items()}
         function = prepared(getattr(fastconv, f"Conv{'Transpose' * transposed}{axes}d"))
     else:
         function = getattr(fastconv, f"conv{'_transpose' * transposed}{axes}d")
         numbers["promote"] = pick(False, False, True)
-        if not transposed:
-            numbers["padding_mode"] = pick("zeros", "zeros", "replicate", "circular", "reflect")
-    return function, own | numbers, expected_transposed if transposed else expected_conv
+    if number(0, 3) == 0:
+        try:
+            y = expected(own | numbers | {"activation": None})
+            own["residual"] = _array(draw, dtype, *y.shape)
+        except ValueError:  # too small to be padded so
+            pass
+    return function, own | numbers, expected
 
 
 def spoilt(draw, arguments):

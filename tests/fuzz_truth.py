@@ -34,6 +34,13 @@ def _as_users(y, like, layout):
     return np.moveaxis(y, 1 - (np.ndim(like) != len(layout)), -1) if layout.endswith("C") else y
 
 
+def _finished(y, a, layout):
+    """With bias and residual, as the user has it."""
+    b, residual = a["bias"], a.get("residual")
+    y = _as_users(y if b is None else y + _plain(b).reshape(-1, *(1,) * (y.ndim - 2)), a["input"], layout)
+    return y if residual is None else y + _plain(residual)
+
+
 def _pads(padding, extents, kernel, stride, dilation):
     axes = len(extents)
     if padding in ("same", "same_lower"):
@@ -56,7 +63,7 @@ def expected_conv(a):
         return None
     layout = a["layout"] or {3: "NCW", 4: "NCHW", 5: "NCDHW"}[np.ndim(a["weight"])]  # None: a prepared form's default
     x, w = _first(_plain(a["input"]), layout), _plain(a["weight"])
-    axes, b = x.ndim - 2, a["bias"]
+    axes = x.ndim - 2
     stride, dilation = _each(axes, a["stride"]), _each(axes, a["dilation"])
     pads = _pads(a["padding"], x.shape[2:], w.shape[2:], stride, dilation)
     if a.get("padding_mode", "zeros") != "zeros":
@@ -64,7 +71,7 @@ def expected_conv(a):
     if np.prod([n + sum(p) for n, p in zip(x.shape[2:], pads, strict=True)], dtype=float) > 1e6:
         return None
     y = _by_parts(conv, x, w, None, stride, pads, dilation, int(a["groups"]))
-    return _as_users(y if b is None else y + _plain(b).reshape(-1, *(1,) * axes), a["input"], layout)
+    return _finished(y, a, layout)
 
 
 def expected_transposed(a):
@@ -73,7 +80,7 @@ def expected_transposed(a):
         return None
     layout = a["layout"] or {3: "NCW", 4: "NCHW", 5: "NCDHW"}[np.ndim(a["weight"])]  # None: a prepared form's default
     x, w = _first(_plain(a["input"]), layout), _plain(a["weight"])
-    axes, b = x.ndim - 2, a["bias"]
+    axes = x.ndim - 2
     stride, dilation = _each(axes, a["stride"]), _each(axes, a["dilation"])
     padding = 0 if a["padding"] == "valid" else a["padding"]
     pads, more = pairs(axes, _each(axes, padding)), _each(axes, a["output_padding"])
@@ -82,7 +89,7 @@ def expected_transposed(a):
     if np.prod(extents, dtype=float) > 1e6 or max(map(max, pads)) > 1e3:
         return None
     y = _by_parts(scattered, x, w, extents, stride, pads, dilation, int(a["groups"]))
-    return _as_users(y if b is None else y + _plain(b).reshape(-1, *(1,) * axes), a["input"], layout)
+    return _finished(y, a, layout)
 
 
 def expected_gradient(a):
