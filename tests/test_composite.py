@@ -99,3 +99,24 @@ def test_tensors(axes, transposed):
     assert np.allclose(out.numpy(), y.numpy() + 1, atol=1e-5)
     half = type(op)(torch.from_numpy(w).bfloat16())
     assert half(torch.from_numpy(x).bfloat16()).dtype == torch.bfloat16
+
+
+def test_explanations():
+    """Of each convolution of images, for forms that are made of several."""
+    w = np.ones((4, 2, 3, 3, 3), np.float32)
+    (only,) = fastconv.Conv3d(w, padding=1).explain((1, 2, 6, 7, 8))
+    assert only.problem.C == 6 and only.problem.K == 4 and only.chosen in fastconv.algorithms() and only.prepared
+    (rows,) = fastconv.Conv3d(w[..., :1, :1]).explain((2, 6, 7, 8))
+    assert (rows.problem.H, rows.problem.W) == (6, 56)
+    filters = np.ones((2, 4, 4, 4), np.float32)
+    (phases,) = fastconv.ConvTranspose2d(filters, stride=4).explain((1, 2, 5, 5))  # all of them at once
+    assert phases.problem.K == 64 and "chosen: " in str(phases)
+    of_two = fastconv.ConvTranspose2d(filters, stride=2, padding=1, algorithm="direct").explain((1, 2, 5, 5))
+    assert sum(e.problem.K for e in of_two) == 16 and {e.chosen for e in of_two} == {"direct"}
+    assert len(fastconv.ConvTranspose3d(w.reshape(2, 4, 3, 3, 3), stride=2).explain((1, 2, 4, 4, 4))) > 1
+    assert len(fastconv.ConvTranspose1d(filters[0], stride=2).explain((1, 4, 9))) >= 1
+    half = fastconv.Conv2d(w[:, :, 0].astype("f2"), padding=1, padding_mode="reflect")
+    assert half.explain((1, 2, 8, 8)).problem.dtype == "float32"
+    for op, shape in ((fastconv.Conv3d(w), (1, 3, 6, 6, 6)), (fastconv.ConvTranspose2d(filters), (1, 3, 4, 4))):
+        with pytest.raises(ValueError, match="input_shape"):
+            op.explain(shape)

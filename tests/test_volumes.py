@@ -188,11 +188,11 @@ def test_the_core_checks_stacks():
     plan = _core.Plan(_core.Problem("float32", 2, 3, 1, 4, 5, 1, 1), "direct", normal(5, 3, 1, 1))
     extents = 1, 3, 4, 4, 5, 4, 4, 1
     good = 0, 1, 4, 2, 1, 0, 1, 1
-    _core.StackedPlan(like, extents, [(plan, good)], None)
+    _core.StackedPlan(like, extents, [(plan, good)], None, None)
     for bad in [(1, 1, 4, 2, 1, 0, 1, 1), (0, 2, 4, 2, 1, 0, 1, 1), (0, 1, 3, 2, 1, 0, 1, 1), (0, 0, 4, 2, 1, 0, 1, 1)]:
         with pytest.raises(ValueError, match="phases: expected planes of the output"):
-            _core.StackedPlan(like, extents, [(plan, bad)], None)
+            _core.StackedPlan(like, extents, [(plan, bad)], None, None)
     with pytest.raises(ValueError, match="phases: expected an operation on a portion of images"):
-        _core.StackedPlan(like, extents, [(plan, (0, 1, 4, 1, 1, 0, 1, 1))], None)
-    with pytest.raises(ValueError, match="phases: expected values of blank planes"):
-        _core.StackedPlan(like, extents, [(None, good)], None)
+        _core.StackedPlan(like, extents, [(plan, (0, 1, 4, 1, 1, 0, 1, 1))], None, None)
+    with pytest.raises(ValueError, match=r"bias: got shape \(4,\), expected \(5\)"):
+        _core.StackedPlan(like, extents, [(None, good)], np.zeros(4, np.float32), None)

@@ -56,8 +56,8 @@ def convert(
     """
     if not isinstance(promote, bool):
         raise TypeError(f"promote: expected True or False, got {promote!r}")
-    given = {"input": input, "weight": weight, "bias": bias, "residual": residual}
-    values = {name: value for name, value in given.items() if value is not None}
+    optional = {"bias": bias, "residual": residual}
+    values = {"input": input, "weight": weight} | {name: a for name, a in optional.items() if a is not None}
     arrays = {name: as_any_array(value, name) for name, value in values.items()}
     target = as_any_array(out, "out") if is_tensor(out) else out
     if promote:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fastconv import _core, dispatch, numerics
 from fastconv._core import Problem
-from fastconv.arguments import Layer, Shape, as_accuracy, as_layer, as_workspace_limit
+from fastconv.arguments import Layer, Limits, Shape, as_accuracy, as_layer, as_workspace_limit
 from fastconv.geometry import Padding, Pair
 
 
@@ -227,6 +227,20 @@ def explain_layer(
         reports=tuple(_report(name, p, prepared, workspace_limit, max_error) for name in _core.algorithms()),
         chosen=chosen,
         why=why,
+    )
+
+
+def explain_problems(problems: list[Problem], algorithm: str, limits: Limits) -> tuple[Explanation, ...]:
+    """Of the convolutions of images that a prepared form is made of."""
+    return tuple(
+        explain_layer(
+            Layer(limits.problem(problem), batched=True),
+            algorithm,
+            prepared=True,
+            workspace_limit=None,
+            max_error=limits.most,
+        )
+        for problem in problems
     )
 
 

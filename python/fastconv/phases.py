@@ -159,6 +159,11 @@ class Transposed(NamedTuple):
             self.core_layout,
         )
 
+    def problems(self) -> list[_core.Problem]:
+        """All of them."""
+        rows, columns = self.axes
+        return [self.problem(*parts) for parts in itertools.product(rows.parts, columns.parts)]
+
     def one_convolution(self) -> tuple[Part, Part] | None:
         """The parts, if all outputs are those of one convolution as it makes them: by stride 1, none passed over."""
         rows, columns = self.axes

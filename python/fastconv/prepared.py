@@ -271,11 +271,24 @@ class Conv3d(_Convolution):
 
     _space = VOLUME
 
+    def _volume(self, input_shape: object, name: str) -> volumes.Volume:
+        recipe = self._recipe
+        laid = lay(input_shape, recipe.weight.shape, recipe.geometry, recipe.layout, (name, "weight"))
+        return volumes.of_convolution(laid, recipe.geometry, recipe.layout, recipe.weight.dtype.name)
+
+    def explain(self, input_shape: Shape) -> tuple[introspection.Explanation, ...]:
+        """As :meth:`Conv2d.explain`, of each convolution of images that this one is made of."""
+        if self._made_of is not None:
+            return self._made_of.operators[0].explain(input_shape)  # type: ignore[no-any-return]
+        recipe = self._recipe
+        problems = self._volume(input_shape, "input_shape").problems()
+        limits = as_accuracy(recipe.accuracy, recipe.max_error)
+        return introspection.explain_problems(problems, recipe.algorithm, limits)
+
     def _prepare(self, input_shape: Shape) -> tuple[_core.Plan | _core.StackedPlan, Reshaped]:
         recipe = self._recipe
         w = recipe.weight
-        laid = lay(input_shape, w.shape, recipe.geometry, recipe.layout, ("x", "weight"))
-        volume = volumes.of_convolution(laid, recipe.geometry, recipe.layout, w.dtype.name)
+        volume = self._volume(input_shape, "x")
         plan = self._kept(input_shape)
         if plan is None:
             limits = as_accuracy(recipe.accuracy, recipe.max_error)

@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy.typing as npt
 
-from fastconv import _core
+from fastconv import _core, introspection
 from fastconv.arguments import (
     Activation,
     Array,
@@ -27,6 +27,7 @@ from fastconv.geometry import (
     Space,
     Steps,
 )
+from fastconv.phases import Transposed
 from fastconv.prepared import PLANS_KEPT
 from fastconv.spread import Spread, as_spread, as_spread_filters, fit_transposed, make_plan
 from fastconv.volumes import Volume
@@ -93,10 +94,33 @@ class _Transposition(_core.Operator):
         spread: Spread = options.pop("spread")
         return type(self)(**{name: value for name, value in spread._asdict().items() if name != "space"}, **options)
 
+    def explain(self, input_shape: Shape) -> tuple[introspection.Explanation, ...]:
+        """What would run for an input of this shape, and why: for each convolution of images that this one is made of.
+
+        Args:
+            input_shape: With N or without, in the operator's layout.
+        Returns:
+            An :class:`Explanation` for each, with ``prepared=True``; none where no output sees a tap.
+        Raises:
+            ValueError, TypeError: As a call with an input of this shape would.
+        """
+        if self._made_of is not None:
+            return self._made_of.operators[0].explain(input_shape)  # type: ignore[no-any-return]
+        recipe = self._recipe
+        limits = as_accuracy(recipe.accuracy, recipe.max_error)
+        return introspection.explain_problems(
+            self._layer(input_shape, "input_shape").problems(), recipe.algorithm, limits
+        )
+
+    def _layer(self, input_shape: object, name: str) -> Transposed | Volume:
+        recipe = self._recipe
+        w = recipe.weight
+        return fit_transposed(input_shape, w.shape, recipe.spread, recipe.layout, w.dtype.name, (name, "weight"))
+
     def _prepare(self, input_shape: Shape) -> tuple[_core.InterleavedPlan | _core.StackedPlan, Reshaped]:
         recipe = self._recipe
         w = recipe.weight
-        layer = fit_transposed(input_shape, w.shape, recipe.spread, recipe.layout, w.dtype.name, ("x", "weight"))
+        layer = self._layer(input_shape, "x")
         plan = self._kept(input_shape)
         if plan is not None:
             return plan, layer.shapes_for(plan) if isinstance(layer, Volume) else layer

@@ -102,6 +102,25 @@ class Volume(NamedTuple):
         geometry = *self.stride[1:], top, bottom, left, right, *self.dilation[1:]
         return _core.Problem(self.dtype, *sizes, *geometry, self.groups, self.core_layout)
 
+    def images_at_a_time(self, stack: Stack) -> int:
+        """How many planes of a stack are made at a time."""
+        image = len(stack.taps) * self.C * math.prod(self.extents[1:])
+        return phases.portion(stack.planes, image * np.dtype(self.dtype).itemsize)
+
+    def problems(self) -> list[_core.Problem]:
+        """The convolutions of images that it is made of."""
+        problem = self.as_images()
+        if problem is not None:
+            return [problem]
+        problems = []
+        for stack in self.stacks():
+            numbers = self.images_at_a_time(stack), len(stack.taps)
+            if self.transposed and stack.taps:
+                problems += _transposed_plane(self, *numbers).problems()
+            elif stack.taps:
+                problems.append(self._plane_problem(*numbers))
+        return problems
+
     def stacks(self) -> list[Stack]:
         """The planes of the output, by what they look at."""
         if not self.transposed:
@@ -174,12 +193,12 @@ def plan(
         return image_plan(problem, weight.reshape(problem.weight_shape))
 
     stacked: list[tuple[_core.Plan | _core.InterleavedPlan | None, Any]] = []
-    for taps, first, step, count, *steps in volume.stacks():
+    for stack in volume.stacks():
+        taps, first, step, count, *steps = stack
         if not taps:
             stacked.append((None, (first, step, count, 1, 0, 0, 0, 0)))
             continue
-        image = len(taps) * volume.C * math.prod(volume.extents[1:])
-        images = phases.portion(count, image * np.dtype(volume.dtype).itemsize)
+        images = volume.images_at_a_time(stack)
         filters = _filters(volume, weight, taps)
         operation: _core.Plan | _core.InterleavedPlan
         if volume.transposed:
