@@ -63,7 +63,7 @@ struct Arguments {
 
 // The result, or null with an exception set, or null without: then it is not a call for a plan.
 PyObject* call_directly(PyObject* self, const Arguments& given) {
-  PlainArray from, to;
+  PlainArray from{}, to{};
   if (!from.read(given.x)) return nullptr;
   const Entry* entry = find(self, [&](const Entry& e) { return e.input.is_of(from); });
   if (!entry || entry->plan->dtype() != from.dtype) return nullptr;

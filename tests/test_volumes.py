@@ -194,5 +194,5 @@ def test_the_core_checks_stacks():
             _core.StackedPlan(like, extents, [(plan, bad)], None, None)
     with pytest.raises(ValueError, match="phases: expected an operation on a portion of images"):
         _core.StackedPlan(like, extents, [(plan, (0, 1, 4, 1, 1, 0, 1, 1))], None, None)
-    with pytest.raises(ValueError, match=r"bias: got shape \(4,\), expected \(5\)"):
+    with pytest.raises(ValueError, match=r"bias: got shape \(4\), expected \(5\)"):
         _core.StackedPlan(like, extents, [(None, good)], np.zeros(4, np.float32), None)

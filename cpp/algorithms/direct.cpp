@@ -110,6 +110,7 @@ const Algorithm direct = {
     .cost = cost,
     .packed_bytes = Choice::packed_bytes,
     .workspace = workspace,
+    .adds_in_place = Choice::adds_in_place,
     .takes_nhwc = always,
     .f32 = {Choice::pack<float>, run<float>},
     .f64 = {Choice::pack<double>, run<double>},

@@ -102,6 +102,7 @@ const Algorithm im2col = {
     .cost = cost,
     .packed_bytes = packed_bytes,
     .workspace = workspace,
+    .adds_in_place = [](const ConvProblem&, const Kernels&) { return true; },
     .takes_nhwc = never,
     .f32 = {pack<float>, run<float>},
     .f64 = {pack<double>, run<double>},

@@ -31,6 +31,9 @@ struct Lanes {
     return are_channels(p, kernels) ? "channel lanes" : "pixel lanes";
   }
 
+  // Pixel lanes go on with a sum that lies in the output: see product.cpp.
+  static bool adds_in_place(const ConvProblem& p, const Kernels& kernels) { return !are_channels(p, kernels); }
+
   // Values of one group's packed weights: channel lanes fill up the last vector.
   template <class T>
   static Extent packed_group(const ConvProblem& p, const KernelSet<T>& set) {

@@ -40,16 +40,27 @@ bool run_as_seen(const Algorithm& algorithm, const ConvProblem& problem, const R
   });
 }
 
-std::size_t output_bytes(const ConvProblem& p) { return std::size_t(p.output_size()) * size_of(p.dtype); }
+bool adds_in_place(const Algorithm& algorithm, const ConvProblem& p, const Kernels& kernels) {
+  return !is_transposed(algorithm, p) && algorithm.adds_in_place &&
+         algorithm.adds_in_place(as_seen(algorithm, p), kernels);
+}
+
+std::size_t copy_bytes(const Algorithm& algorithm, const ConvProblem& p, const Kernels& kernels, const Ending& ending,
+                       const void* output) {
+  if (adds_in_place(algorithm, p, kernels)) return 0;
+  return residual_copy_bytes(ending, output, std::size_t(p.output_size()) * size_of(p.dtype));
+}
 
 bool run(const Algorithm& algorithm, const ConvProblem& p, const Resources& resources, const Activation& activation,
          const void* input, const std::byte* packed, const void* bias, void* output, const Ending& ending,
          std::byte* workspace) {
   if (p.N == 0) return true;
-  const std::size_t bytes = output_bytes(p);
+  const std::size_t bytes = std::size_t(p.output_size()) * size_of(p.dtype);
   const void* residual = ending.residual;
-  if (!keep_residual(residual, output, bytes, resources.threads, workspace)) return false;
-  workspace += residual_copy_bytes(ending, output, bytes);
+  if (!adds_in_place(algorithm, p, *resources.kernels)) {
+    if (!keep_residual(residual, output, bytes, resources.threads, workspace)) return false;
+    workspace += residual_copy_bytes(ending, output, bytes);
+  }
   const ConvProblem seen = as_seen(algorithm, p);
   const Activation wanted = ending.activated ? activation : Activation{};
   if (!is_transposed(algorithm, p))
@@ -124,7 +135,7 @@ bool Plan::run(const void* input, void* output, const Ending& ending) const {
   const State& s = *state_;
   const Resources resources = resources_for(s.problem, *s.kernels);
   const Workspace workspace(workspace_of(*s.algorithm, s.problem, resources) +
-                            residual_copy_bytes(ending, output, output_bytes(s.problem)));
+                            copy_bytes(*s.algorithm, s.problem, *s.kernels, ending, output));
   return fastconv::run(*s.algorithm, s.problem, resources, s.activation, input, s.packed.data(), s.bias.data(), output,
                        ending, workspace.data());
 }
@@ -148,7 +159,7 @@ bool run_once(const ConvProblem& problem, const Algorithm& algorithm, const Acti
   const std::size_t packed = round_up(algorithm.packed_bytes(seen, kernels), cache_line);
   const Ending ending{residual};
   const Workspace workspace(packed + workspace_of(algorithm, problem, resources) +
-                            residual_copy_bytes(ending, output, output_bytes(problem)));
+                            copy_bytes(algorithm, problem, kernels, ending, output));
   pack(algorithm, seen, kernels, weight, workspace.data());
   return run(algorithm, problem, resources, activation, input, workspace.data(), bias, output, ending,
              workspace.data() + packed);

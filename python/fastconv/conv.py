@@ -89,7 +89,7 @@ def conv2d(
             padding than pixels), ``"replicate"``, ``"circular"`` (no more than pixels).
         residual: Added to the sums, before the activation: an array of the output's shape and dtype; or None. It may be
             `out` itself, but not overlap a part of it.
-        accumulate: True adds to what `out` holds, which is short for ``residual=out``. A copy of it is workspace.
+        accumulate: True adds to what `out` holds, which is short for ``residual=out``. A copy of it may be workspace.
     Returns:
         `out`, or a new array of shape (N, K, P, Q), or (N, P, Q, K) with ``layout="NHWC"``, or without N if `input` has
         none. P = (H + top + bottom - dilation_h * (R - 1) - 1) // stride_h + 1; Q likewise.

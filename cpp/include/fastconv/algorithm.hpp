@@ -60,6 +60,8 @@ struct Algorithm {
   double (*pack_cost)(const ConvProblem&, const Kernels&) = nullptr;
   std::size_t (*packed_bytes)(const ConvProblem&, const Kernels&);
   std::size_t (*workspace)(const ConvProblem&, const Resources&);  // exact bytes
+  // Whether a residual may be the output itself, which is then added to where it lies; null for never: a copy is made.
+  bool (*adds_in_place)(const ConvProblem&, const Kernels&) = nullptr;
   // Whether it reads and writes NHWC itself; else it only ever sees NCHW, and copies are made for it.
   bool (*takes_nhwc)(const ConvProblem&);
   Implementation<float> f32;

@@ -8,7 +8,7 @@ namespace fastconv {
 // What a call may do to the outputs beside what was prepared.
 struct Ending {
   // Added before the activation: contiguous, in the output's order, and apart from it; or the output itself, for what
-  // it holds to be added to, of which a copy is made meanwhile. Null for nothing.
+  // it holds to be added to, of which a copy may be made meanwhile. Null for nothing.
   const void* residual = nullptr;
   bool activated = true;  // false leaves the activation to the caller
 };
