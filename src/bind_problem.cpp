@@ -3,9 +3,15 @@
 
 #include <stdexcept>
 
-#include "array_args.hpp"
+#include "call.hpp"
 
 namespace fastconv::python {
+
+Layout layout_named(const std::string& name) {
+  if (name == "NCHW") return Layout::nchw;
+  if (name == "NHWC") return Layout::nhwc;
+  throw py::value_error("layout: got '" + name + "', expected 'NCHW' or 'NHWC'");
+}
 
 namespace {
 
@@ -15,11 +21,6 @@ DType dtype_named(const std::string& name) {
   throw py::value_error("dtype: got '" + name + "', expected 'float32' or 'float64'");
 }
 
-Layout layout_named(const std::string& name) {
-  if (name == "NCHW") return Layout::nchw;
-  if (name == "NHWC") return Layout::nhwc;
-  throw py::value_error("layout: got '" + name + "', expected 'NCHW' or 'NHWC'");
-}
 const char* name_of(Layout layout) { return layout == Layout::nchw ? "NCHW" : "NHWC"; }
 
 py::tuple all_of(const ConvProblem& p) {

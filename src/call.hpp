@@ -9,6 +9,7 @@
 namespace fastconv::python {
 
 const Algorithm& algorithm_named(const std::string& name);  // ValueError, listing the names, if there is none
+Layout layout_named(const std::string& name);              // ValueError if it is neither
 Activation activation_of(const py::object& spec);           // (kind, a, b) or None
 
 py::array output_or_new(DType dtype, const Shape4& shape, const py::object& out);

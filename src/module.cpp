@@ -8,6 +8,7 @@ void bind_registry(pybind11::module_& module);
 void bind_plan(pybind11::module_& module);
 void bind_interleaved_plan(pybind11::module_& module);
 void bind_stacked_plan(pybind11::module_& module);
+void bind_spread_product(pybind11::module_& module);
 void bind_operator(pybind11::module_& module);
 void bind_remembered_call(pybind11::module_& module);
 void bind_machine(pybind11::module_& module);
@@ -22,6 +23,7 @@ PYBIND11_MODULE(_core, module) {
   bind_plan(module);
   bind_interleaved_plan(module);
   bind_stacked_plan(module);
+  bind_spread_product(module);
   bind_operator(module);
   bind_remembered_call(module);
   bind_machine(module);

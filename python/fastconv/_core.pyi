@@ -150,6 +150,7 @@ class Plan(Operation):
 # Of an output along an axis: (first, step, count, skip), and along its rows and columns.
 _PhaseAxis = tuple[int, int, int, int]
 _Phase = tuple[_PhaseAxis, _PhaseAxis]
+_Triple = tuple[int, int, int]
 
 @final
 class InterleavedPlan(Operation):
@@ -204,6 +205,23 @@ def phase_filters(
     weight: _Array, groups: int, rows: tuple[tuple[int, ...], ...], columns: tuple[tuple[int, ...], ...], /
 ) -> _Array:
     """A transposed convolution's weights (C, K // groups, R, S) as filters of a plan: each group's, phase by phase."""
+
+def spread_product(
+    layout: str,
+    sizes: tuple[int, int, int, int],
+    axes: tuple[_Triple, _Triple, _Triple, _Triple, _Triple, _Triple],
+    activation: tuple[str, float, float] | None,
+    x: _Array,
+    weight: _Array,
+    bias: _Array | None,
+    out: _Array | None,
+    /,
+) -> _Array:
+    """A transposed convolution as one product with its weights as they lie: for weights used once.
+
+    sizes: N, C, K, groups. axes, depth first: extents, kernel, outputs, stride, dilation, outputs cut off in front.
+    Arrays are (N, C, D, H * W), (C, K // groups, taps), (K,) and (N, K, planes, P * Q), or channels last.
+    """
 
 class Operator:
     """The call of an operator, and the plans it keeps by shapes of inputs.

@@ -6,7 +6,7 @@ import math
 from functools import partial
 from typing import Any, NamedTuple
 
-from fastconv import _core, dispatch, phases, volumes
+from fastconv import _core, dispatch, phases, products, volumes
 from fastconv.arguments import (
     Array,
     Limits,
@@ -144,6 +144,8 @@ def run_once(
 ) -> Array:
     """The result for checked arrays, with weights that are used once."""
     w, b = ready(weight), None if bias is None else ready(bias)
+    if algorithm == "auto" and limits.most is None and products.pays(layer):
+        return run_on(*products.bound(layer, w, b, activation), x, out)
     if isinstance(layer, Transposed) and (whole := layer.one_convolution()) is not None:
         problem = limits.problem(layer.problem(*whole))
         chosen = dispatch.resolve(
