@@ -31,6 +31,41 @@ std::vector<Extent> taps_of(const std::vector<std::vector<Extent>>& rows,
   return taps;
 }
 
+// `count` kernels' taps, one kernel `step` behind the other. A loop over few taps, whose length the compiler does not
+// know, took three times as long.
+template <Extent Length, class T>
+void pick(const T* kernel, Extent step, Extent count, const Extent* at, Extent length, T* out) {
+  if constexpr (Length > 0) {
+    Extent own[Length];
+    std::copy_n(at, Length, own);
+    for (Extent c = 0; c < count; ++c, kernel += step, out += Length)
+      for (Extent i = 0; i < Length; ++i) out[i] = kernel[own[i]];
+  } else {
+    for (Extent c = 0; c < count; ++c, kernel += step)
+      for (Extent i = 0; i < length; ++i) *out++ = kernel[at[i]];
+  }
+}
+
+template <class T>
+auto picker(Extent length) {
+  switch (length) {
+    case 1:
+      return pick<1, T>;
+    case 2:
+      return pick<2, T>;
+    case 3:
+      return pick<3, T>;
+    case 4:
+      return pick<4, T>;
+    case 6:
+      return pick<6, T>;
+    case 9:
+      return pick<9, T>;
+    default:
+      return pick<0, T>;
+  }
+}
+
 }  // namespace
 
 bool phase_filters(DType dtype, const void* weight, Extent groups, Extent C, Extent filters_per_group, Extent R,
@@ -42,17 +77,16 @@ bool phase_filters(DType dtype, const void* weight, Extent groups, Extent C, Ext
   const int threads = C * Kg * R * S < 64 * 1024 ? 1 : num_threads();
   return with_type(dtype, [&](auto t) {
     using T = decltype(t);
+    const auto own_pick = picker<T>(length);
     return parallel_for(groups * blocks, threads, [&](Extent task, int) {
       const Extent g = task / blocks, first = task % blocks * block, last = std::min(Kg, first + block);
       for (Extent c0 = 0; c0 < Cg; c0 += block)
         for (Extent k = first; k < last; ++k)
           for (Extent f = 0; f < phases; ++f) {
             const Extent* const at = taps.data() + f * length;
-            T* out = static_cast<T*>(to) + (((g * phases + f) * Kg + k) * Cg + c0) * length;
-            for (Extent c = c0; c < std::min(Cg, c0 + block); ++c) {
-              const T* const kernel = static_cast<const T*>(weight) + ((g * Cg + c) * Kg + k) * R * S;
-              for (Extent i = 0; i < length; ++i) *out++ = kernel[at[i]];
-            }
+            T* const out = static_cast<T*>(to) + (((g * phases + f) * Kg + k) * Cg + c0) * length;
+            const T* const kernel = static_cast<const T*>(weight) + ((g * Cg + c0) * Kg + k) * R * S;
+            own_pick(kernel, Kg * R * S, std::min(Cg - c0, block), at, length, out);
           }
     });
   });

@@ -39,13 +39,13 @@ bool stack(const StackShape& s, const StackPhase& phase, Extent j, int threads, 
   return parallel_for(phase.portion * s.groups * phase.taps, threads, [&](Extent task, int) {
     const Extent m = task % phase.taps, g = task / phase.taps % s.groups, i = task / phase.taps / s.groups;
     const Extent d = input_plane(i, m);
-    T* to = images + (i * channels + (g * phase.taps + m) * Cg) * s.pixels;
-    if (d < 0 || d >= s.D) {
-      std::fill_n(to, Cg * s.pixels, T(0));
-      return;
+    T* const to = images + (i * channels + g * Cg * phase.taps + m) * s.pixels;
+    const bool inside = d >= 0 && d < s.D;
+    for (Extent c = 0; c < Cg; ++c) {
+      T* const plane = to + c * phase.taps * s.pixels;
+      inside ? std::copy_n(volume + ((g * Cg + c) * s.D + d) * s.pixels, s.pixels, plane)
+             : std::fill_n(plane, s.pixels, T(0));
     }
-    for (Extent c = 0; c < Cg; ++c)
-      std::copy_n(volume + ((g * Cg + c) * s.D + d) * s.pixels, s.pixels, to + c * s.pixels);
   });
 }
 

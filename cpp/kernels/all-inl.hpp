@@ -7,6 +7,7 @@
 #include "kernels/grouped-inl.hpp"
 #include "kernels/measure-inl.hpp"
 #include "kernels/pack-inl.hpp"
+#include "kernels/tap_sums-inl.hpp"
 #include "kernels/tile-inl.hpp"
 #include "kernels/transpose_store-inl.hpp"
 #include "kernels/window_rows-inl.hpp"
@@ -50,6 +51,7 @@ constexpr KernelSet<T> kernel_set() {
   set.depthwise_pixels = depthwise_pixels<T>;
   set.depthwise_lane_rows = vector_registers >= 32 ? 2 : 1;
   set.depthwise_lanes = depthwise_lanes<T>;
+  set.tap_sums = tap_sums<T>;
   set.fma_rounds = fma_rounds<T>;
   set.read = read<T>;
   set.write = write<T>;

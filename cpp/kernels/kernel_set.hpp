@@ -201,6 +201,17 @@ struct DepthwiseLanes {
   const Epilogue<T>* epilogue;
 };
 
+// sums[tap] += the sum over rows and columns of y[row * y_row + column] * x[offset[tap] + row * x_row + column].
+template <class T>
+struct TapSums {
+  const T *x, *y;
+  ptrdiff_t x_row, y_row;
+  ptrdiff_t rows, columns;
+  const ptrdiff_t* offset;
+  ptrdiff_t taps;
+  T* sums;
+};
+
 // Two tiles of a plane, as the real and the imaginary part of one complex tile of rows x columns, on their way through
 // the transforms: image -> buffer -> spectrum, and back to outputs. See fft-inl.hpp.
 template <class T>
@@ -278,6 +289,7 @@ struct KernelSet {
   void (*depthwise_pixels)(const DepthwisePixels<T>&);
   int depthwise_lane_rows;
   void (*depthwise_lanes)(const DepthwiseLanes<T>&);
+  void (*tap_sums)(const TapSums<T>&);
   WinogradTransforms<T> winograd[winograd_axes][2];  // by WinogradAxis; whole tiles, tails
   void (*winograd_weights)(const WinogradWeights<T>&);
   FftKernels<T> fft[fft_sizes];  // of 16, 32 and 64 rows (or columns)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,8 @@ from fastconv import _core, dispatch
 from fastconv.arguments import Array, Limits, Shape, users_shape
 from fastconv.geometry import PLANE
 
+# Layers whose parts are remembered: to find them takes a tenth of a millisecond, as long as small layers do.
+REMEMBERED = 256
 # Outputs of phases wait to be interleaved: those of so many images at a time that they stay in the caches, if a few do.
 _WAITING_BYTES = 4 * 1024 * 1024
 
@@ -55,6 +58,7 @@ class Axis(NamedTuple):
     blank: tuple[tuple[int, int, int, int], ...]
 
 
+@lru_cache(maxsize=REMEMBERED)
 def along(extent: int, taps: int, stride: int, dilation: int, pad: int, outputs: int) -> Axis:
     """The phases of an axis.
 
@@ -188,6 +192,24 @@ class Transposed(NamedTuple):
         return np.ascontiguousarray(np.broadcast_to(values.reshape(self.groups, 1, Kg), shape)).reshape(-1)
 
 
+@lru_cache(maxsize=REMEMBERED)
+def convolutions(
+    layer: Transposed, algorithm: str, limits: Limits, prepared: bool, isa: str
+) -> tuple[tuple[Part, Part, _core.Problem, str], ...]:
+    """The rows and columns of each convolution, the convolution, and its algorithm by the estimates for `isa`.
+
+    Raises:
+        ValueError: `algorithm` rejects one of them.
+    """
+    rows, columns = layer.axes
+    found = []
+    for row, column in itertools.product(rows.parts, columns.parts):
+        problem = limits.problem(layer.problem(row, column))
+        choice = dispatch.resolve(algorithm, problem, prepared=prepared, workspace_limit=None, max_error=limits.most)
+        found.append((row, column, problem, choice.algorithm))
+    return tuple(found)
+
+
 def plan(
     layer: Transposed,
     weight: Array,
@@ -205,11 +227,7 @@ def plan(
     """
     rows, columns = layer.axes
     plans = []
-    for row, column in itertools.product(rows.parts, columns.parts):
-        problem = limits.problem(layer.problem(row, column))
-        chosen = dispatch.resolve(
-            algorithm, problem, prepared=prepared, workspace_limit=None, max_error=limits.most
-        ).algorithm
+    for row, column, problem, chosen in convolutions(layer, algorithm, limits, prepared, _core.get_isa()):
         filters = layer.filters(weight, row, column)
         own_bias = None if bias is None else layer.per_filter(bias, row, column)
         part = _core.Plan(problem, chosen, filters, own_bias, activation)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
-from fastconv import _core, dispatch, phases, products, volumes
+from fastconv import _core, phases, products, volumes
 from fastconv.arguments import (
     Array,
     Limits,
@@ -70,8 +70,9 @@ def as_spread(
     return spread
 
 
+@lru_cache(maxsize=phases.REMEMBERED)
 def fit_transposed(
-    input_shape: object,
+    input_shape: Shape,
     weight_shape: Shape,
     spread: Spread,
     layout: str,
@@ -144,18 +145,16 @@ def run_once(
 ) -> Array:
     """The result for checked arrays, with weights that are used once."""
     w, b = ready(weight), None if bias is None else ready(bias)
-    if algorithm == "auto" and limits.most is None and products.pays(layer):
-        return run_on(*products.bound(layer, w, b, activation), x, out)
+    if algorithm == "auto" and limits.most is None and residual is None and products.pays(layer):
+        shapes, product = products.bound(layer, w, b, activation)
+        return run_on(shapes, lambda x, y, _: product(x, y), x, out)
     if isinstance(layer, Transposed) and (whole := layer.one_convolution()) is not None:
-        problem = limits.problem(layer.problem(*whole))
-        chosen = dispatch.resolve(
-            algorithm, problem, prepared=False, workspace_limit=None, max_error=limits.most
-        ).algorithm
+        ((*_, problem, chosen),) = phases.convolutions(layer, algorithm, limits, False, _core.get_isa())
         filters = layer.filters(w.reshape(*w.shape[:2], *layer.kernel), *whole)
         run = partial(_core.run_once, problem, chosen, activation)
         return run_on(layer, lambda x, y, r: run(x, filters, b, y, r), x, out, residual)
-    plan, shapes = make_plan(layer, w, b, activation, algorithm, limits, prepared=False)
-    return run_on(shapes, plan, x, out, residual)
+    plan, planned = make_plan(layer, w, b, activation, algorithm, limits, prepared=False)
+    return run_on(planned, plan, x, out, residual)
 
 
 def make_plan(

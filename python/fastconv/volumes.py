@@ -53,6 +53,10 @@ class Volume(NamedTuple):
     transposed: bool = False
 
     @property
+    def channels_first(self) -> bool:
+        return self.layout == VOLUME.layouts[0]
+
+    @property
     def core_layout(self) -> str:
         return PLANE.layouts[VOLUME.layouts.index(self.layout)]
 
@@ -108,12 +112,12 @@ class Volume(NamedTuple):
         return phases.portion(stack.planes, image * np.dtype(self.dtype).itemsize)
 
     def problems(self) -> list[_core.Problem]:
-        """The convolutions of images that it is made of."""
+        """The convolutions of images that it is made of, prepared."""
         problem = self.as_images()
         if problem is not None:
             return [problem]
         problems = []
-        for stack in self.stacks():
+        for stack in self.stacks(prepared=True):
             numbers = self.images_at_a_time(stack), len(stack.taps)
             if self.transposed and stack.taps:
                 problems += _transposed_plane(self, *numbers).problems()
@@ -121,12 +125,12 @@ class Volume(NamedTuple):
                 problems.append(self._plane_problem(*numbers))
         return problems
 
-    def stacks(self) -> list[Stack]:
+    def stacks(self, prepared: bool) -> list[Stack]:
         """The planes of the output, by what they look at."""
         if not self.transposed:
-            taps = tuple(range(self.kernel[0]))
-            numbers = 0, 1, self.outputs[0], -self.pads[0][0], self.stride[0], self.dilation[0]
-            return [Stack(taps, *numbers)]
+            whole = Stack(tuple(range(self.kernel[0])), 0, 1, self.outputs[0], -self.pads[0][0], *self._depth_steps)
+            parts = self._without_padding(whole)
+            return parts if self._saves(parts, prepared) else [whole]
         axis = phases.along(
             self.extents[0], self.kernel[0], self.stride[0], self.dilation[0], self.pads[0][0], self.outputs[0]
         )
@@ -136,6 +140,35 @@ class Volume(NamedTuple):
             for (first, step, count, _), taps in zip(part.phases, part.taps, strict=True):
                 stacks.append(Stack(taps, first, step, count, start, 1, part.dilation))
         return stacks
+
+    @property
+    def _depth_steps(self) -> tuple[int, int]:
+        return self.stride[0], self.dilation[0]
+
+    def _without_padding(self, whole: Stack) -> list[Stack]:
+        """The same planes, those apart that see fewer planes of the input, and these alone as their taps."""
+        parts: list[Stack] = []
+        for j in range(whole.planes):
+            start = whole.start + j * whole.plane_step
+            taps = tuple(m for m in whole.taps if 0 <= start + m * whole.tap_step < self.extents[0])
+            if parts and parts[-1].taps == taps:
+                parts[-1] = parts[-1]._replace(planes=parts[-1].planes + 1)
+            else:
+                first_plane = start + (taps[0] if taps else 0) * whole.tap_step
+                parts.append(Stack(taps, j, 1, 1, first_plane, *self._depth_steps))
+        return parts
+
+    def _saves(self, parts: list[Stack], prepared: bool) -> bool:
+        """Whether products with padding in depth take longer than to bring the weights of more plans into order.
+
+        A weight takes about as long as 100 products. Prepared forms do it once, but keep all these weights.
+        """
+        products, wasted = self.outputs[0] * self.kernel[0], 0
+        for part in parts:
+            wasted += part.planes * (self.kernel[0] - len(part.taps))
+        weights = sum(len(part.taps) for part in parts) - self.kernel[0]
+        pixels = self.N * math.prod(self.outputs[1:])
+        return wasted * 12 > products and (prepared or wasted * pixels > 100 * weights)
 
 
 class Stack(NamedTuple):
@@ -193,7 +226,7 @@ def plan(
         return image_plan(problem, weight.reshape(problem.weight_shape))
 
     stacked: list[tuple[_core.Plan | _core.InterleavedPlan | None, Any]] = []
-    for stack in volume.stacks():
+    for stack in volume.stacks(prepared):
         taps, first, step, count, *steps = stack
         if not taps:
             stacked.append((None, (first, step, count, 1, 0, 0, 0, 0)))
@@ -215,15 +248,20 @@ def plan(
 
 
 def _filters(volume: Volume, weight: Array, taps: tuple[int, ...]) -> Array:
-    """Of images whose channels are, group by group, the taps' planes of all the group's channels."""
-    picked = weight[:, :, list(taps)] if taps != tuple(range(weight.shape[2])) else weight
+    """Of images whose channels are all the planes that the taps see.
+
+    With channels first these are, channel by channel, the planes of its taps, which is how weights lie; with channels
+    last, in each group, the taps' planes of all channels.
+    """
+    picked = weight if taps == tuple(range(weight.shape[2])) else weight[:, :, list(taps)]
     T, R, S = len(taps), *weight.shape[3:]
-    if volume.transposed:
-        C, Kg = weight.shape[:2]
-        grouped = picked.reshape(volume.groups, C // volume.groups, Kg, T, R, S).transpose(0, 3, 1, 2, 4, 5)
-        return np.ascontiguousarray(grouped).reshape(C * T, Kg, R, S)
-    K, Cg = weight.shape[:2]
-    return np.ascontiguousarray(picked.transpose(0, 2, 1, 3, 4)).reshape(K, T * Cg, R, S)
+    first, second = weight.shape[:2]
+    if volume.transposed:  # (C, K // groups, ...)
+        grouped = picked.reshape(volume.groups, first // volume.groups, second, T, R, S)
+        laid = grouped.swapaxes(2, 3) if volume.channels_first else grouped.transpose(0, 3, 1, 2, 4, 5)
+        return np.ascontiguousarray(laid).reshape(first * T, second, R, S)
+    laid = picked if volume.channels_first else picked.swapaxes(1, 2)
+    return np.ascontiguousarray(laid).reshape(first, T * second, R, S)
 
 
 def _transposed_plane(volume: Volume, images: int, taps: int) -> Transposed:
@@ -264,11 +302,8 @@ def weight_gradient(volume: Volume, x: Array, dy: Array) -> Array:
     K, planes, P, Q = dy.shape[1:]
     windows = np.lib.stride_tricks.sliding_window_view(padded, dilation * (T - 1) + 1, axis=2)
     windows = windows[:, :, ::stride, ..., ::dilation].reshape(N, groups, C // groups, planes, H, W, T)
-    images = np.ascontiguousarray(windows.transpose(0, 3, 1, 6, 2, 4, 5)).reshape(N * planes, C * T, H, W)
+    images = np.ascontiguousarray(windows.transpose(0, 3, 1, 2, 6, 4, 5)).reshape(N * planes, C * T, H, W)
     gradients = np.ascontiguousarray(dy.transpose(0, 2, 1, 3, 4)).reshape(N * planes, K, P, Q)
     first = volume._replace(layout=VOLUME.layouts[0])
     dw: Array = _core.weight_gradient(first._plane_problem(N * planes, T), images, gradients, None)
-    R, S = volume.kernel[1:]
-    dw = dw.reshape(K, T, C // groups, R, S)
-    by_channels: Array = dw.transpose(0, 2, 1, 3, 4)
-    return by_channels
+    return dw.reshape(K, C // groups, *volume.kernel)

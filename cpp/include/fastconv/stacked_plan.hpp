@@ -13,7 +13,8 @@ namespace fastconv {
 
 // Planes first + j * step of the output, j < count, by a convolution of images. Tap m of plane j is plane start + j *
 // plane_step + m * tap_step of the input, or zeros where there is none. The operation takes `portion` images, a divisor
-// of count, of taps * C channels: of each group, tap by tap. Without an operation the planes are blank.
+// of count, of taps * C channels: with channels first, channel by channel; last, of each group, tap by tap. Without an
+// operation the planes are blank.
 struct StackPhase {
   std::shared_ptr<const Operation> operation;
   Extent first, step, count, portion;
