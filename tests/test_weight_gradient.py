@@ -64,6 +64,18 @@ SHAPES = {
         "stride": 2,
         "dilation": 3,
     },
+    "depthwise 5x5": {"C": 5, "extents": (9, 70), "K": 5, "kernel": (5, 5), "groups": 5, "pads": 2},
+    "depthwise 7x7, few pixels": {"C": 4, "extents": (3, 5), "K": 4, "kernel": (7, 7), "groups": 4, "pads": 3},
+    "depthwise 2x7": {"C": 3, "extents": (60, 90), "K": 3, "kernel": (2, 7), "groups": 3, "N": 2},
+    "depthwise, much padding": {
+        "C": 3,
+        "extents": (6, 20),
+        "K": 3,
+        "kernel": (3, 3),
+        "groups": 3,
+        "pads": ((5, 4), (40, 6)),
+    },
+    "a depthwise signal": {"C": 3, "extents": (5000,), "K": 6, "kernel": (7,), "groups": 3, "pads": 3},
     "twofold depthwise": {"C": 6, "extents": (20, 20), "K": 12, "kernel": (3, 3), "groups": 6, "pads": 1},
     "a long signal": {"C": 1, "extents": (16000,), "K": 40, "kernel": (400,), "stride": 160},
     "all padding": {"C": 3, "extents": (1, 1), "K": 4, "kernel": (2, 2), "pads": 3},
@@ -86,6 +98,21 @@ def test_blocks(name, dtype):
                     results.append(function(x, size, dy, *rest))
             assert np.array_equal(results[-1], results[-2]), "the same bits for any number of threads"
             assert_close(results[-1], expected)
+
+
+@pytest.mark.parametrize("taps", [3, 4, 5])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_what_a_tap_does_not_see_does_not_matter(taps, layout):
+    """The last column of the input is only under the last column of taps."""
+    x, size, dy = case(1, 6, (20, 30), 6, (taps, taps), groups=6)
+    x[..., -1] = np.inf
+    if layout == "NHWC":
+        x, dy = np.moveaxis(x, 1, -1), np.moveaxis(dy, 1, -1)
+    for isa in fastconv.available_isas():
+        with fastconv.use_isa(isa):
+            dw = fastconv.grad.conv2d_weight(x, size, dy, groups=6, layout=layout)
+        assert np.isfinite(dw[..., :-1]).all()
+        assert not np.isfinite(dw[..., -1]).any()
 
 
 def test_forms_of_the_arguments():

@@ -84,6 +84,7 @@ bool by_planes(const ConvProblem& p, const KernelSet<T>& set, int threads, const
                T* weight) {
   const PlaneBlocks b(p);
   const Extent P = p.P(), Q = p.Q(), Kg = p.K_per_group(), taps = p.R * p.S;
+  const bool grid = p.has_unit_stride() && p.has_unit_dilation() && (p.S == 3 || p.S == 5 || p.S == 7);
   return run_tasks<T>(p.C, threads, b.strip(), 0, 0, taps, [&](Extent c, T* strip, T*, T*, std::ptrdiff_t* offset) {
     for (Extent r = 0; r < p.R; ++r)
       for (Extent s = 0; s < p.S; ++s) {
@@ -97,13 +98,20 @@ bool by_planes(const ConvProblem& p, const KernelSet<T>& set, int threads, const
         for (Extent j = 0; j < b.column_blocks.parts; ++j) {
           const Extent row = b.row_blocks.begin(i), column = b.column_blocks.begin(j);
           const Extent rows = b.row_blocks.size(i), columns = b.column_blocks.size(j);
-          set.window_rows({input + (n * p.C + c) * p.H * p.W, p.H, p.W, row * p.stride_h - p.pad_top, 1,
-                           column * p.stride_w - p.pad_left, p.stride_w,
-                           (rows - 1) * p.stride_h + (p.R - 1) * p.dilation_h + 1, b.phase_length, strip, b.row_length,
-                           b.phases, b.phase_length});
-          for (Extent k = c * Kg; k < (c + 1) * Kg; ++k)
-            set.tap_sums({strip, gradient + ((n * p.K + k) * P + row) * Q + column, p.stride_h * b.row_length, Q, rows,
-                          columns, offset, taps, weight + k * taps});
+          const Extent y0 = row * p.stride_h - p.pad_top, x0 = column * p.stride_w - p.pad_left;
+          const T* const image = input + (n * p.C + c) * p.H * p.W;
+          if (!grid)
+            set.window_rows({image, p.H, p.W, y0, 1, x0, p.stride_w,
+                             (rows - 1) * p.stride_h + (p.R - 1) * p.dilation_h + 1, b.phase_length, strip,
+                             b.row_length, b.phases, b.phase_length});
+          for (Extent k = c * Kg; k < (c + 1) * Kg; ++k) {
+            const T* const dy = gradient + ((n * p.K + k) * P + row) * Q + column;
+            T* const sums = weight + k * taps;
+            if (grid)
+              set.tap_grid({image, p.H, p.W, y0, x0, dy, Q, rows, columns, p.R, p.S, sums});
+            else
+              set.tap_sums({strip, dy, p.stride_h * b.row_length, Q, rows, columns, offset, taps, sums});
+          }
         }
   });
 }

@@ -2,6 +2,7 @@
 #include <stdexcept>
 
 #include "base/parallel_for.hpp"
+#include "dispatch/workspace.hpp"
 #include "fastconv/interleaved_plan.hpp"
 #include "fastconv/threads.hpp"
 
@@ -90,6 +91,14 @@ bool phase_filters(DType dtype, const void* weight, Extent groups, Extent C, Ext
           }
     });
   });
+}
+
+bool run_phase_once(const ConvProblem& p, const Algorithm& algorithm, const Activation& activation, const void* input,
+                    const void* weight, Extent R, Extent S, const std::vector<Extent>& rows,
+                    const std::vector<Extent>& columns, const void* bias, void* output) {
+  const Workspace filters(std::size_t(p.weight_size()) * size_of(p.dtype));
+  return phase_filters(p.dtype, weight, p.groups, p.C, p.K_per_group(), R, S, {rows}, {columns}, filters.data()) &&
+         run_once(p, algorithm, activation, input, filters.data(), bias, output);
 }
 
 }  // namespace fastconv

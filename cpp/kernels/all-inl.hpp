@@ -52,6 +52,7 @@ constexpr KernelSet<T> kernel_set() {
   set.depthwise_lane_rows = vector_registers >= 32 ? 2 : 1;
   set.depthwise_lanes = depthwise_lanes<T>;
   set.tap_sums = tap_sums<T>;
+  set.tap_grid = tap_grid<T>;
   set.fma_rounds = fma_rounds<T>;
   set.read = read<T>;
   set.write = write<T>;

@@ -212,6 +212,18 @@ struct TapSums {
   T* sums;
 };
 
+// The same for R x S taps, S being 3, 5 or 7, by stride 1 and undilated, on an image with nothing around it: output (0,
+// 0) has its first tap at `row`, `column`.
+template <class T>
+struct TapGrid {
+  const T* image;  // H x W
+  ptrdiff_t H, W, row, column;
+  const T* y;
+  ptrdiff_t y_row, rows, columns;
+  ptrdiff_t R, S;
+  T* sums;
+};
+
 // Two tiles of a plane, as the real and the imaginary part of one complex tile of rows x columns, on their way through
 // the transforms: image -> buffer -> spectrum, and back to outputs. See fft-inl.hpp.
 template <class T>
@@ -290,6 +302,7 @@ struct KernelSet {
   int depthwise_lane_rows;
   void (*depthwise_lanes)(const DepthwiseLanes<T>&);
   void (*tap_sums)(const TapSums<T>&);
+  void (*tap_grid)(const TapGrid<T>&);
   WinogradTransforms<T> winograd[winograd_axes][2];  // by WinogradAxis; whole tiles, tails
   void (*winograd_weights)(const WinogradWeights<T>&);
   FftKernels<T> fft[fft_sizes];  // of 16, 32 and 64 rows (or columns)

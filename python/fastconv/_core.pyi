@@ -206,6 +206,20 @@ def phase_filters(
 ) -> _Array:
     """A transposed convolution's weights (C, K // groups, R, S) as filters of a plan: each group's, phase by phase."""
 
+def run_phase_once(
+    problem: Problem,
+    algorithm: str,
+    activation: tuple[str, float, float] | None,
+    x: _Array,
+    weight: _Array,
+    rows: tuple[int, ...],
+    columns: tuple[int, ...],
+    bias: _Array | None,
+    out: _Array | None,
+    /,
+) -> _Array:
+    """run_once with the filters that phase_filters makes for one phase, in workspace."""
+
 def spread_product(
     layout: str,
     sizes: tuple[int, int, int, int],

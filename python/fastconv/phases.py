@@ -168,15 +168,14 @@ class Transposed(NamedTuple):
         rows, columns = self.axes
         return [self.problem(*parts) for parts in itertools.product(rows.parts, columns.parts)]
 
-    def one_convolution(self) -> tuple[Part, Part] | None:
-        """The parts, if all outputs are those of one convolution as it makes them: by stride 1, none passed over."""
+    def is_one_convolution(self) -> bool:
+        """Whether all outputs are those of one convolution as it makes them: by stride 1, none passed over."""
         rows, columns = self.axes
         if len(rows.parts) != 1 or len(columns.parts) != 1:
-            return None
+            return False
         row, column = rows.parts[0], columns.parts[0]
         problem = self.problem(row, column)
-        as_made = self._is_whole(row, column) and self.outputs == (problem.P, problem.Q)
-        return (row, column) if as_made else None
+        return self._is_whole(row, column) and self.outputs == (problem.P, problem.Q)
 
     def _is_whole(self, rows: Part, columns: Part) -> bool:
         return (rows.phases, columns.phases) == tuple(((0, 1, outputs, 0),) for outputs in self.outputs)
@@ -205,6 +204,8 @@ def convolutions(
     found = []
     for row, column in itertools.product(rows.parts, columns.parts):
         problem = limits.problem(layer.problem(row, column))
+        if algorithm == "auto" and not prepared:
+            problem = dispatch.for_one_call(problem)
         choice = dispatch.resolve(algorithm, problem, prepared=prepared, workspace_limit=None, max_error=limits.most)
         found.append((row, column, problem, choice.algorithm))
     return tuple(found)

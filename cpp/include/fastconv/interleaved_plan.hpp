@@ -43,6 +43,12 @@ bool phase_filters(DType dtype, const void* weight, Extent groups, Extent C, Ext
                    Extent S, const std::vector<std::vector<Extent>>& rows,
                    const std::vector<std::vector<Extent>>& columns, void* to);
 
+// run_once with filters that phase_filters makes: `weight` is (problem.C, K / groups, R, S), and there is one phase
+// along each axis. The filters live in workspace.
+bool run_phase_once(const ConvProblem& problem, const Algorithm& algorithm, const Activation& activation,
+                    const void* input, const void* weight, Extent R, Extent S, const std::vector<Extent>& rows,
+                    const std::vector<Extent>& columns, const void* bias, void* output);
+
 class InterleavedPlan final : public Operation {
  public:
   // Each plan convolves the same number of images, a divisor of N; they follow one another in the input. Outputs in
