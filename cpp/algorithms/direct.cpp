@@ -112,8 +112,8 @@ const Algorithm direct = {
     .workspace = workspace,
     .adds_in_place = Choice::adds_in_place,
     .takes_nhwc = always,
-    .f32 = {Choice::pack<float>, run<float>},
-    .f64 = {Choice::pack<double>, run<double>},
+    .f32 = {Choice::pack<float>, run<float>, Choice::pack_spread<float>},
+    .f64 = {Choice::pack<double>, run<double>, Choice::pack_spread<double>},
 };
 
 }  // namespace fastconv

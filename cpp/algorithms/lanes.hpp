@@ -59,6 +59,18 @@ struct Lanes {
     });
   }
 
+  template <class T>
+  static bool pack_spread(const ConvProblem& p, const Kernels& kernels, const T* weight, const Extent* taps,
+                          std::byte* packed) {
+    const KernelSet<T>& set = kernel_set<T>(kernels);
+    if (!are_channels(p, set)) return false;
+    const ChannelLanes<T> channels(p, set);
+    // A group's share is as large as in KCRS.
+    pack_groups(p, channels.packed_group(), weight, reinterpret_cast<T*>(packed),
+                [&](const T* from, T* to) { channels.pack_spread_group(from, taps, to); });
+    return true;
+  }
+
  private:
   // Shares of peak. The copy: 64 channels at 224 x 224, 3 x 3, 87 % against 96 with channel lanes.
   static double pixels(const ConvProblem& p, Extent lanes) {

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <vector>
 
 #include "base/aligned_buffer.hpp"
 #include "dispatch/finish.hpp"
 #include "dispatch/layout.hpp"
 #include "dispatch/workspace.hpp"
+#include "fastconv/interleaved_plan.hpp"
 #include "fastconv/threads.hpp"
 
 namespace fastconv {
@@ -102,6 +104,22 @@ void check(const ConvProblem& problem, const Algorithm& algorithm) {
   if (!reason.empty()) throw std::invalid_argument(std::string(algorithm.name) + " " + reason);
 }
 
+// pack_weights(problem as seen, kernels, packed), false if interrupted, and a run.
+template <class F>
+bool run_packed_by(const ConvProblem& problem, const Algorithm& algorithm, const Activation& activation,
+                   const void* input, const void* bias, void* output, const Ending& ending, F&& pack_weights) {
+  check(problem, algorithm);
+  const Kernels& kernels = active_kernels();
+  const Resources resources = resources_for(problem, kernels);
+  const ConvProblem seen = as_seen(algorithm, problem);
+  const std::size_t packed = round_up(algorithm.packed_bytes(seen, kernels), cache_line);
+  const Workspace workspace(packed + workspace_of(algorithm, problem, resources) +
+                            copy_bytes(algorithm, problem, kernels, ending, output));
+  return pack_weights(seen, kernels, workspace.data()) &&
+         run(algorithm, problem, resources, activation, input, workspace.data(), bias, output, ending,
+             workspace.data() + packed);
+}
+
 }  // namespace
 
 struct Plan::State {
@@ -152,17 +170,38 @@ std::size_t Plan::workspace_bytes() const {
 
 bool run_once(const ConvProblem& problem, const Algorithm& algorithm, const Activation& activation, const void* input,
               const void* weight, const void* bias, void* output, const void* residual) {
-  check(problem, algorithm);
-  const Kernels& kernels = active_kernels();
-  const Resources resources = resources_for(problem, kernels);
-  const ConvProblem seen = as_seen(algorithm, problem);
-  const std::size_t packed = round_up(algorithm.packed_bytes(seen, kernels), cache_line);
-  const Ending ending{residual};
-  const Workspace workspace(packed + workspace_of(algorithm, problem, resources) +
-                            copy_bytes(algorithm, problem, kernels, ending, output));
-  pack(algorithm, seen, kernels, weight, workspace.data());
-  return run(algorithm, problem, resources, activation, input, workspace.data(), bias, output, ending,
-             workspace.data() + packed);
+  return run_packed_by(problem, algorithm, activation, input, bias, output, Ending{residual},
+                       [&](const ConvProblem& seen, const Kernels& kernels, std::byte* packed) {
+                         pack(algorithm, seen, kernels, weight, packed);
+                         return true;
+                       });
+}
+
+bool run_phase_once(const ConvProblem& problem, const Algorithm& algorithm, const Activation& activation,
+                    const void* input, const void* weight, Extent R, Extent S, const std::vector<Extent>& rows,
+                    const std::vector<Extent>& columns, const void* bias, void* output) {
+  std::vector<Extent> taps(std::size_t(R * S), -1);
+  for (std::size_t r = 0; r < rows.size(); ++r)
+    for (std::size_t s = 0; s < columns.size(); ++s)
+      taps.at(std::size_t(rows[r] * S + columns[s])) = Extent(r * columns.size() + s);
+  const bool all_taps = std::find(taps.begin(), taps.end(), -1) == taps.end();
+  return run_packed_by(problem, algorithm, activation, input, bias, output, {},
+                       [&](const ConvProblem& seen, const Kernels& kernels, std::byte* packed) {
+                         const bool is_packed =
+                             all_taps && with_type(problem.dtype, [&](auto t) {
+                               using T = decltype(t);
+                               const auto pack_spread = implementation<T>(algorithm).pack_spread;
+                               return pack_spread &&
+                                      pack_spread(seen, kernels, static_cast<const T*>(weight), taps.data(), packed);
+                             });
+                         if (is_packed) return true;
+                         const Workspace filters(std::size_t(problem.weight_size()) * size_of(problem.dtype));
+                         if (!phase_filters(problem.dtype, weight, problem.groups, problem.C, problem.K_per_group(), R,
+                                            S, {rows}, {columns}, filters.data()))
+                           return false;
+                         pack(algorithm, seen, kernels, filters.data(), packed);
+                         return true;
+                       });
 }
 
 std::size_t workspace_bytes(const Algorithm& algorithm, const ConvProblem& problem) {

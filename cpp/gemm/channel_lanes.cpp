@@ -41,6 +41,26 @@ void ChannelLanes<T>::pack_group(const T* weight, T* packed) const {
   }
 }
 
+// Channel by channel: filters' taps follow one another there, and every tap's vectors of filters are written one behind
+// the other. (Through KCRS the weights go out of L3 and back: 512 -> 512 channels of 7 x 7, four images, 11 ms.)
+template <class T>
+void ChannelLanes<T>::pack_spread_group(const T* weight, const Extent* taps, T* packed) const {
+  const Extent RS = p_.R * p_.S, filters = p_.K_per_group(), padded = padded_filters(set_, filters);
+  std::vector<std::ptrdiff_t> place(static_cast<std::size_t>(RS));
+  for (Extent part = 0; part < channels_.parts; ++part)
+    for (Extent c = 0; c < channels_.size(part); ++c) {
+      for (Extent i = 0; i < RS; ++i) {
+        const Extent r = taps[i] / p_.S, s = taps[i] % p_.S;
+        place[std::size_t(i)] = channels_.begin(part) * RS + (s * p_.R + r) * channels_.size(part) + c;
+      }
+      const T* const from = weight + (channels_.begin(part) + c) * filters * RS;
+      for (Extent k = 0; k < padded; k += panel_) {
+        const Extent lanes = std::min(panel_, padded - k), live = std::min(filters - k, lanes);
+        set_.transpose_pack({from + k * RS, RS, live, RS, packed + k * p_.taps(), lanes, lanes, place.data()});
+      }
+    }
+}
+
 template <class T>
 void ChannelLanes<T>::fill_offsets(std::ptrdiff_t* offset) const {
   for (Extent part = 0; part < channels_.parts; ++part)

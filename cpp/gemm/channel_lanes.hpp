@@ -22,6 +22,8 @@ class ChannelLanes {
   Extent unit() const { return panel_; }  // filters of a panel: tasks cut them at its multiples
   Extent packed_group() const { return padded_filters(set_, p_.K_per_group()) * p_.taps(); }  // values
   void pack_group(const T* weight, T* packed) const;
+  // From (C, K, R, S) of the group, whose tap i is taps[i] here.
+  void pack_spread_group(const T* weight, const Extent* taps, T* packed) const;
 
   Extent offsets() const { return p_.taps(); }
   void fill_offsets(std::ptrdiff_t* offset) const;
