@@ -6,6 +6,7 @@ namespace fastconv::python {
 void bind_problem(pybind11::module_& module);
 void bind_registry(pybind11::module_& module);
 void bind_plan(pybind11::module_& module);
+void bind_integer_plan(pybind11::module_& module);
 void bind_interleaved_plan(pybind11::module_& module);
 void bind_stacked_plan(pybind11::module_& module);
 void bind_spread_product(pybind11::module_& module);
@@ -21,6 +22,7 @@ PYBIND11_MODULE(_core, module) {
   bind_problem(module);
   bind_registry(module);
   bind_plan(module);
+  bind_integer_plan(module);
   bind_interleaved_plan(module);
   bind_stacked_plan(module);
   bind_spread_product(module);

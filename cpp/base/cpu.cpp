@@ -143,6 +143,7 @@ CpuInfo read_cpu_info() {
   };
   info.avx2 = has("avx2") && has("fma");
   info.avx512 = has("avx512f") && has("avx512bw") && has("avx512dq") && has("avx512vl");
+  info.vnni = info.avx512 && has("avx512_vnni");
   return info;
 }
 

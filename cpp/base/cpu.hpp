@@ -15,6 +15,7 @@ struct CpuInfo {
   std::size_t l3_bytes = 8 * 1024 * 1024;
   bool avx2 = false;  // AVX2 and FMA, usable
   bool avx512 = false;  // AVX-512 F, BW, DQ, VL, usable
+  bool vnni = false;  // AVX-512 VNNI beside them
 };
 
 const CpuInfo& cpu_info();  // read once

@@ -12,14 +12,23 @@ namespace fastconv {
 namespace scalar {
 extern const Kernels kernels;
 }
+namespace dot_scalar {
+extern const DotKernels kernels;
+}
 #ifdef FASTCONV_HAVE_AVX2
 namespace avx2 {
 extern const Kernels kernels;
+}
+namespace dot_avx2 {
+extern const DotKernels kernels;
 }
 #endif
 #ifdef FASTCONV_HAVE_AVX512
 namespace avx512 {
 extern const Kernels kernels;
+}
+namespace dot_vnni {
+extern const DotKernels kernels;
 }
 #endif
 
@@ -28,16 +37,17 @@ namespace {
 struct Row {
   const Kernels* kernels;
   bool usable;
+  const DotKernels* dot;
 };
 
 std::vector<Row> rows() {  // slowest first
   return {
-      {&scalar::kernels, true},
+      {&scalar::kernels, true, &dot_scalar::kernels},
 #ifdef FASTCONV_HAVE_AVX2
-      {&avx2::kernels, cpu_info().avx2},
+      {&avx2::kernels, cpu_info().avx2, &dot_avx2::kernels},
 #endif
 #ifdef FASTCONV_HAVE_AVX512
-      {&avx512::kernels, cpu_info().avx512},
+      {&avx512::kernels, cpu_info().avx512, cpu_info().vnni ? &dot_vnni::kernels : &dot_avx2::kernels},
 #endif
   };
 }
@@ -66,6 +76,12 @@ std::atomic<const Kernels*>& active() {
 }  // namespace
 
 const Kernels& active_kernels() { return *active().load(std::memory_order_acquire); }
+const DotKernels& active_dot_kernels() {
+  const Kernels& kernels = active_kernels();
+  for (const Row& row : rows())
+    if (row.kernels == &kernels) return *row.dot;
+  return dot_scalar::kernels;
+}
 const char* active_isa() { return active_kernels().isa; }
 
 std::vector<const char*> compiled_isas() {

@@ -11,6 +11,7 @@ from fastconv import grad, ndimage, onnx, signal
 from fastconv._core import Problem, build_info
 from fastconv.conv import conv1d, conv2d, conv3d
 from fastconv.dense import ConstraintError, DenseStructure, dense_matrix, dense_structure, kernel_from_dense
+from fastconv.integers import ConvInteger, Requantization, conv_integer
 from fastconv.introspection import (
     AlgorithmReport,
     Explanation,
@@ -38,18 +39,21 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "Conv3d",
+    "ConvInteger",
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
     "DenseStructure",
     "Explanation",
     "Problem",
+    "Requantization",
     "__version__",
     "algorithms",
     "available_isas",
     "conv1d",
     "conv2d",
     "conv3d",
+    "conv_integer",
     "conv_output_shape",
     "conv_transpose1d",
     "conv_transpose2d",

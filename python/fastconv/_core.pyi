@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 _Array = npt.NDArray[np.floating[Any]]
+_Integers = npt.NDArray[np.integer[Any]]
 _Activation = tuple[str, float, float]
 
 @final
@@ -151,6 +152,35 @@ class Plan(Operation):
 _PhaseAxis = tuple[int, int, int, int]
 _Phase = tuple[_PhaseAxis, _PhaseAxis]
 _Triple = tuple[int, int, int]
+
+@final
+class IntegerPlan:
+    """A convolution of whole numbers of 8 bits, exactly; filters packed once.
+
+    weight: (K, C // groups, R, S), int8 or uint8. weight_zero, bias: K numbers, int32. requantization: K scales,
+    float32; what stands for 0 in the output; whether that is int8, else uint8. Raises ValueError for a zero point that
+    is not of its type.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,  # its dtype is not looked at
+        input_signed: bool,
+        weight: _Integers,
+        input_zero: int,
+        weight_zero: _Integers,
+        bias: _Integers | None,
+        requantization: tuple[_Array, int, bool] | None,
+    ) -> None: ...
+    def __call__(self, x: _Integers, out: _Integers | None = None) -> _Integers: ...
+    @property
+    def problem(self) -> Problem: ...
+    @property
+    def isa(self) -> str: ...
+    @property
+    def packed_bytes(self) -> int: ...
+    @property
+    def workspace_bytes(self) -> int: ...
 
 @final
 class InterleavedPlan(Operation):

@@ -3,24 +3,24 @@
     session = onnx.reference.ReferenceEvaluator(model, new_ops=fastconv.onnx.operators())
 
 The functions compute on arrays and need no package beside NumPy; :func:`operators` needs ``onnx``. One to three spatial
-axes. Quantised convolutions are exact: whole numbers are convolved in float32 while every sum stays below 2^24, else in
-float64.
+axes. Quantised convolutions are exact: see :mod:`fastconv.integers`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fastconv import integers
 from fastconv.arguments import as_accuracy
 from fastconv.arrays import as_array, as_bias_of
 from fastconv.conv import conv1d, conv2d, conv3d
 from fastconv.dtypes import as_any_array
 from fastconv.geometry import LINE, PLANE, VOLUME, Pads, as_int
+from fastconv.integers import Requantization
 from fastconv.spread import Spread, as_spread, as_spread_filters, fit_transposed, run_once
 
 __all__ = ["conv", "conv_integer", "conv_transpose", "operators", "qlinear_conv"]
@@ -138,20 +138,7 @@ def conv_integer(
         ValueError: As :func:`conv` does.
     Source: ONNX operators, ConvInteger.
     """
-    x, w = as_any_array(x, "x"), as_any_array(w, "w")
-    for name, array in (("x", x), ("w", w)):
-        if array.dtype not in (np.int8, np.uint8):
-            raise TypeError(f"{name}: expected int8 or uint8, got {array.dtype}")
-    exact = np.float32 if 255 * 255 * math.prod(w.shape[1:]) < 2**24 else np.float64
-    values, filters = x.astype(exact), w.astype(exact)
-    if x_zero_point is not None:
-        values -= as_any_array(x_zero_point, "x_zero_point").astype(exact)
-    if w_zero_point is not None:
-        zero = as_any_array(w_zero_point, "w_zero_point").astype(exact)
-        filters -= zero.reshape(-1, *(1,) * (w.ndim - 1)) if zero.size > 1 else zero.reshape(())
-    options = {"strides": None, "dilations": None, **attributes}
-    sums = _exact_conv(values, filters, **options)
-    return sums.astype(np.int64).astype(np.int32)
+    return _integers(x, w, x_zero_point, w_zero_point, None, None, attributes)
 
 
 def qlinear_conv(
@@ -180,19 +167,18 @@ def qlinear_conv(
         ValueError, TypeError: As :func:`conv_integer` does.
     Source: ONNX operators, QLinearConv.
     """
-    sums = conv_integer(x, w, x_zero_point, w_zero_point, **attributes)
-    column = (-1, *(1,) * (sums.ndim - 2))
-    if B is not None:
-        sums = sums + as_any_array(B, "B").astype(np.int32).reshape(column)
     scales = {"x_scale": x_scale, "w_scale": w_scale, "y_scale": y_scale}
     scale = {name: as_any_array(value, name).astype(np.float32) for name, value in scales.items()}
-    factor = scale["x_scale"] * scale["w_scale"] / scale["y_scale"]
     zero = as_any_array(y_zero_point, "y_zero_point")
     if zero.dtype not in (np.int8, np.uint8):
         raise TypeError(f"y_zero_point: expected int8 or uint8, got {zero.dtype}")
-    y = np.rint(sums * (factor.reshape(column) if factor.size > 1 else factor.reshape(())))
-    y += zero.astype(y.dtype)
-    return y.clip(np.iinfo(zero.dtype).min, np.iinfo(zero.dtype).max).astype(zero.dtype)
+    if zero.size != 1:
+        raise ValueError(f"y_zero_point: expected a number, got shape {zero.shape}")
+    with np.errstate(all="ignore"):  # what is not finite is refused
+        factor = scale["x_scale"] * scale["w_scale"] / scale["y_scale"]
+    bias = None if B is None else as_any_array(B, "B").astype(np.int32)
+    requantization = Requantization(factor, int(zero.reshape(())), zero.dtype.name)
+    return _integers(x, w, x_zero_point, w_zero_point, bias, requantization, attributes)
 
 
 def operators() -> list[type]:
@@ -219,23 +205,34 @@ def operators() -> list[type]:
     return [made(name, function) for name, function in functions.items()]
 
 
-def _exact_conv(x: AnyArray, w: AnyArray, **attributes: Any) -> AnyArray:
-    """:func:`conv` by plain sums, so that sums of whole numbers are exact."""
-    axes = _axes(x, w, attributes.pop("kernel_shape", None))
-    auto_pad, pads = attributes.pop("auto_pad", "NOTSET"), attributes.pop("pads", None)
-    y: AnyArray = _FUNCTIONS[axes + 2](
-        x,
-        w,
-        None,
-        _per_axis(attributes.pop("strides", None), axes, "strides"),
-        _AUTO_PADS[auto_pad] if _is_automatic(auto_pad) else _pads(pads, axes),
-        _per_axis(attributes.pop("dilations", None), axes, "dilations"),
-        attributes.pop("group", 1),
-        accuracy="strict",
-    )
-    if attributes:
-        raise TypeError(f"attributes: expected those of Conv, got {', '.join(attributes)}")
-    return y
+def _integers(
+    x: AnyArray,
+    w: AnyArray,
+    x_zero_point: AnyArray | None,
+    w_zero_point: AnyArray | None,
+    bias: AnyArray | None,
+    requantization: Requantization | None,
+    attributes: dict[str, Any],
+) -> AnyArray:
+    """:func:`fastconv.conv_integer` with ONNX's attributes, and its own names in messages."""
+    x, w = as_any_array(x, "x"), as_any_array(w, "w")
+    for name, array in (("x", x), ("w", w)):
+        if array.dtype not in (np.int8, np.uint8):
+            raise TypeError(f"{name}: expected int8 or uint8, got {array.dtype}")
+    left = dict(attributes)
+    axes = _axes(x, w, left.pop("kernel_shape", None))
+    auto_pad, pads = left.pop("auto_pad", "NOTSET"), left.pop("pads", None)
+    options: dict[str, Any] = {
+        "stride": _per_axis(left.pop("strides", None), axes, "strides"),
+        "padding": _AUTO_PADS[auto_pad] if _is_automatic(auto_pad) else _pads(pads, axes),
+        "dilation": _per_axis(left.pop("dilations", None), axes, "dilations"),
+        "groups": left.pop("group", 1),
+    }
+    if left:
+        raise TypeError(f"attributes: expected those of Conv, got {', '.join(left)}")
+    x_zero = 0 if x_zero_point is None else as_any_array(x_zero_point, "x_zero_point")
+    w_zero = 0 if w_zero_point is None else as_any_array(w_zero_point, "w_zero_point")
+    return integers.conv_integer(x, w, x_zero, w_zero, **options, bias=bias, requantization=requantization)
 
 
 def _axes(X: AnyArray, W: AnyArray, kernel_shape: Numbers) -> int:

@@ -35,11 +35,16 @@ def test_the_registry_lists_every_algorithm_file():
 
 def test_every_isa_has_a_file_flags_and_a_row():
     cmake, rows = text_of("cmake/isa.cmake"), text_of("cpp/isa/isa.cpp")
-    files = [path.stem for path in (ROOT / "cpp/isa").glob("*.cpp") if path.stem != "isa"]
-    assert_same(re.findall(r"\(FASTCONV_FLAGS_(\w+)", cmake), files)
-    assert_same(re.findall(r"\{&(\w+)::kernels,", rows), files)
-    built = re.findall(r"\bset\(FASTCONV_ISAS ([\w ]+)\)|APPEND FASTCONV_ISAS ([\w ]+)\)", cmake)
-    assert_same(" ".join(" ".join(names) for names in built).split(), files)
+    units = [path.stem for path in (ROOT / "cpp/isa").glob("*.cpp") if path.stem != "isa"]
+    assert_same(re.findall(r"\(FASTCONV_FLAGS_(\w+)", cmake), units)
+    for table, files in (
+        ("FASTCONV_ISAS", [unit for unit in units if not unit.startswith("dot_")]),
+        ("FASTCONV_DOT_ISAS", [unit for unit in units if unit.startswith("dot_")]),
+    ):
+        built = re.findall(rf"\bset\({table} ([\w ]+)\)|APPEND {table} ([\w ]+)\)", cmake)
+        assert_same(" ".join(" ".join(names) for names in built).split(), files)
+        assert set(files) <= set(re.findall(r"&(\w+)::kernels\b", rows))
+    assert_same(re.findall(r"\{&(\w+)::kernels,", rows), [unit for unit in units if not unit.startswith("dot_")])
     order = [name for name in re.findall(r"\{&(\w+)::kernels,", rows) if name in _core.compiled_isas()]
     assert tuple(order) == _core.compiled_isas()
     assert set(fastconv.available_isas()) <= set(_core.compiled_isas())
@@ -47,7 +52,8 @@ def test_every_isa_has_a_file_flags_and_a_row():
 
 def test_cmake_lists_every_cpp_file():
     sources = re.search(r"set\(sources(.*?)\)", text_of("cpp/CMakeLists.txt"), re.DOTALL)[1].split()
-    isa_units = {f"isa/{name}.cpp" for name in ("scalar", "avx2", "avx512")}  # from cmake/isa.cmake's table
+    isas = ("scalar", "avx2", "avx512", "dot_scalar", "dot_avx2", "dot_vnni")  # from cmake/isa.cmake's tables
+    isa_units = {f"isa/{name}.cpp" for name in isas}
     files = {str(path.relative_to(ROOT / "cpp")) for path in cpp_files("cpp") if path.suffix == ".cpp"}
     assert_same(sources, files - isa_units)
 

@@ -1,0 +1,3 @@
+#include "isa/dot_avx2-vec.hpp"
+// The words come first: the kernels are written over them.
+#include "kernels/dot-inl.hpp"

@@ -1,0 +1,103 @@
+// The kernels for words of whole numbers, over the ISA's `Words`: included once by each isa/dot_*.cpp, after it.
+#pragma once
+
+#include "kernels/dot_scale-inl.hpp"
+
+#define FASTCONV_STRING_OF(x) #x
+#define FASTCONV_STRING(x) FASTCONV_STRING_OF(x)
+
+namespace fastconv::FASTCONV_ISA {
+namespace {
+
+// As pixel_tile in tile-inl.hpp: arrays and loops of constant length, so that every sum stays in a register.
+template <int M, int NV>
+void dot_tile(const DotTile& tile) {
+  constexpr int L = Words::lanes;
+  Words sum[M][NV];
+#pragma GCC unroll 16
+  for (int m = 0; m < M; ++m) {
+    const Words start = Words::broadcast(tile.initial[m]);
+#pragma GCC unroll 4
+    for (int j = 0; j < NV; ++j) sum[m][j] = start;
+  }
+  const int32_t* weight = tile.weights;
+  const ptrdiff_t* offset = tile.offset;
+#pragma GCC unroll 1
+  for (const ptrdiff_t* end = offset + tile.steps; offset != end; ++offset, weight += M) {
+    const int32_t* pixel = tile.pixels + *offset;
+    Words p[NV];
+#pragma GCC unroll 4
+    for (int j = 0; j < NV; ++j) p[j] = Words::load(pixel + j * L);
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m) {
+      const Words w = Words::broadcast(weight[m]);
+#pragma GCC unroll 4
+      for (int j = 0; j < NV; ++j) sum[m][j] = dot(p[j], w, sum[m][j]);
+    }
+  }
+  int32_t* out = tile.out;
+#pragma GCC unroll 16
+  for (int m = 0; m < M; ++m, out += tile.ld) {
+#pragma GCC unroll 4
+    for (int j = 0; j < NV - 1; ++j) sum[m][j].store(out + j * L);
+    if (tile.tail == L)
+      sum[m][NV - 1].store(out + (NV - 1) * L);
+    else
+      sum[m][NV - 1].store(out + (NV - 1) * L, tile.tail);
+  }
+}
+
+template <bool Scaled, bool Bounded>
+void finish_as(const DotFinish& f) {
+  constexpr int L = Words::lanes;
+  const Words zero = Words::broadcast(f.weight_zero);
+  const DotScale scale = Scaled ? *f.scale : DotScale{};
+  for (ptrdiff_t i = 0; i < f.count; i += L) {
+    const int live = f.count - i < L ? int(f.count - i) : L;
+    Words sum = live == L ? Words::load(f.from + i) : Words::load(f.from + i, live);
+    if (f.window) sum = less(sum, times(zero, live == L ? Words::load(f.window + i) : Words::load(f.window + i, live)));
+    if (Scaled) {
+      store_bytes<Bounded>(scaled<Bounded>(sum, scale), scale, static_cast<uint8_t*>(f.to) + i, live);
+    } else if (live == L) {
+      sum.store(static_cast<int32_t*>(f.to) + i);
+    } else {
+      sum.store(static_cast<int32_t*>(f.to) + i, live);
+    }
+  }
+}
+
+void finish(const DotFinish& f) {
+  if (!f.scale)
+    finish_as<false, false>(f);
+  else
+    needs_bounds(*f.scale) ? finish_as<true, true>(f) : finish_as<true, false>(f);
+}
+
+template <int M, int NV>
+constexpr void put_tiles(DotKernels& set) {
+  if constexpr (NV <= max_dot_vectors && M <= max_dot_rows) {
+    if constexpr (holds_tile(M, NV)) set.tile[M][NV] = dot_tile<M, NV>;
+    put_tiles<M == max_dot_rows ? 1 : M + 1, M == max_dot_rows ? NV + 1 : NV>(set);
+  }
+}
+
+constexpr DotKernels kernel_table() {
+  DotKernels set{};
+  set.isa = FASTCONV_STRING(FASTCONV_ISA);
+  set.lanes = Words::lanes;
+  set.values = values_of_word;
+  set.keeps_zeros = keeps_zeros;
+  set.rows = tile_rows;
+  put_tiles<1, 1>(set);
+  set.pack = pack;
+  set.finish = finish;
+  put_depthwise(set);
+  return set;
+}
+
+}  // namespace
+
+extern const DotKernels kernels;
+constexpr DotKernels kernels = kernel_table();
+
+}  // namespace fastconv::FASTCONV_ISA
