@@ -16,12 +16,13 @@ std::int32_t word_of(const int* value, Extent values) {
   return std::int32_t(word);
 }
 
-// Calls f(step, values) for each word of a filter; values has number(channel, r, s), 0 where there is no such.
+// Calls f(step, word) for each word of a filter from a plane on; words are of number(channel, r, s), 0 where there is
+// no such.
 template <class Number, class F>
-void each_word(const ConvProblem& p, const WordGrid& g, Number&& number, F&& f) {
-  Extent step = 0;
+void each_word(const ConvProblem& p, const WordGrid& g, Extent first_plane, Number&& number, F&& f) {
+  Extent step = first_plane * p.R * g.tap_words;
   int value[most_dot_values];
-  for (Extent plane = 0; plane < g.planes; ++plane)
+  for (Extent plane = first_plane; plane < g.planes; ++plane)
     for (Extent r = 0; r < p.R; ++r)
       for (Extent s = 0; s < g.tap_words; ++s) {
         for (Extent i = 0; i < g.values; ++i) {
@@ -30,6 +31,23 @@ void each_word(const ConvProblem& p, const WordGrid& g, Number&& number, F&& f) 
         }
         f(step++, word_of(value, g.values));
       }
+}
+
+// Planes whose words are all of existing channels: most of the work, so without questions. Their number.
+template <Extent Values, class Byte>
+Extent pack_whole_planes(const ConvProblem& p, const WordGrid& g, const Byte* filter, int less, Extent rows,
+                         std::int32_t* to) {
+  if (g.along_taps) return 0;
+  constexpr std::uint32_t bits = 32 / Values, mask = (1u << bits) - 1u;
+  const Extent taps = p.R * p.S, planes = p.C_per_group() / Values;
+  for (Extent plane = 0; plane < planes; ++plane, filter += Values * taps)
+    for (Extent tap = 0; tap < taps; ++tap, to += rows) {
+      std::uint32_t word = 0;
+      for (Extent i = 0; i < Values; ++i)
+        word |= (std::uint32_t(int(filter[i * taps + tap]) - less) & mask) << (bits * std::uint32_t(i));
+      *to = std::int32_t(word);
+    }
+  return planes;
 }
 
 template <class Byte>
@@ -50,8 +68,10 @@ void pack_typed(const IntegerConvolution& c, const WordGrid& g, const DotKernels
     while (row >= packed.panels.begin(panel) + packed.panels.size(panel)) ++panel;
     const Extent first = packed.panels.begin(panel), rows = packed.panels.size(panel);
     std::int32_t* const to = words + group * packed.group_words() + first * packed.steps + (row - first);
+    const Extent done = g.values == 4 ? pack_whole_planes<4>(p, g, filter, less, rows, to)
+                                      : pack_whole_planes<2>(p, g, filter, less, rows, to);
     each_word(
-        p, g, [&](Extent ch, Extent r, Extent s) { return int(filter[ch * taps + r * p.S + s]) - less; },
+        p, g, done, [&](Extent ch, Extent r, Extent s) { return int(filter[ch * taps + r * p.S + s]) - less; },
         [&](Extent step, std::int32_t word) { to[step * rows] = word; });
 
     initial[k] = c.bias ? c.bias[k] : 0;
@@ -84,7 +104,8 @@ void pack_filters(const IntegerConvolution& c, const WordGrid& grid, const DotKe
 
 void pack_ones(const ConvProblem& p, const WordGrid& grid, std::int32_t* words) {
   each_word(
-      p, grid, [](Extent, Extent, Extent) { return 1; }, [&](Extent step, std::int32_t word) { words[step] = word; });
+      p, grid, 0, [](Extent, Extent, Extent) { return 1; },
+      [&](Extent step, std::int32_t word) { words[step] = word; });
 }
 
 }  // namespace fastconv

@@ -19,27 +19,28 @@ class PlaneFiller {
     pack({&zero_, &zero_, &zero_, &zero_}, 1, &blank_);
   }
 
-  static Extent row_bytes(const WordGrid& g) { return g.along_taps ? g.row_words + g.tap_reach : 0; }
-  static Extent row_words(const WordGrid& g) { return g.stride > 1 ? g.row_words : 0; }
+  static Extent row_bytes(const WordGrid& g) { return g.along_taps ? std::max(g.row_words, g.pitch) + g.tap_reach : 0; }
 
   void blank(Extent words, std::int32_t* to) const { std::fill_n(to, words, blank_); }
 
-  // A row of the image, of the group's first channel, to every phase's row of the strip.
-  void fill(const std::uint8_t* row, std::int32_t* to, Extent phase_step) const {
+  // A row of the image, of the group's first channel, to a row of each set of columns.
+  void fill(const std::uint8_t* row, std::int32_t* to, Extent set_step) const {
     const WordGrid& g = s_.grid;
-    if (row_words(g) == 0) {
+    if (g.row_words == 0) {
       fill_words(row, to, g.pitch);
       return;
     }
     fill_words(row, words_, g.row_words);
-    for (const Extent phase : g.column_phases) {
-      const std::int32_t* const from = words_ + phase;
-      if (g.stride == 2) {  // a constant, to be made vectors of
+    for (const Extent column : g.columns) {
+      const std::int32_t* const from = words_ + column;
+      if (g.stride == 1) {
+        std::copy_n(from, g.pitch, to);
+      } else if (g.stride == 2) {  // a constant, to be made vectors of
         for (Extent j = 0; j < g.pitch; ++j) to[j] = from[2 * j];
       } else {
         for (Extent j = 0; j < g.pitch; ++j) to[j] = from[j * g.stride];
       }
-      to += phase_step;
+      to += set_step;
     }
   }
 
@@ -91,16 +92,16 @@ class PlaneFiller {
 }  // namespace
 
 std::size_t strip_scratch_bytes(const WordGrid& grid) {
-  return bytes_of<std::uint8_t>(PlaneFiller::row_bytes(grid)) + bytes_of<std::int32_t>(PlaneFiller::row_words(grid));
+  return bytes_of<std::uint8_t>(PlaneFiller::row_bytes(grid)) + bytes_of<std::int32_t>(grid.row_words);
 }
 
 void fill_strip(const StripSource& source, const std::uint8_t* image, Extent first, Extent rows, std::uint8_t* scratch,
                 std::int32_t* strip) {
   const ConvProblem& p = source.problem;
   const WordGrid& g = source.grid;
-  const Extent strip_rows = g.strip_rows - g.block_rows + rows, phases = Extent(g.column_phases.size());
+  const Extent strip_rows = g.strip_rows - g.block_rows + rows, sets = Extent(g.columns.size());
   // Its rows are as long as those of the image, and follow one another in both.
-  const bool whole = !g.along_taps && p.has_unit_stride() && !p.has_padding();
+  const bool whole = !g.along_taps && g.row_words == 0 && p.stride_h == 1 && !p.has_padding();
   for (Extent plane = 0; plane < g.planes; ++plane) {
     const PlaneFiller filler(source, plane, scratch);
     for (const Extent row_phase : g.row_phases) {
@@ -116,13 +117,13 @@ void fill_strip(const StripSource& source, const std::uint8_t* image, Extent fir
         if (h >= 0 && h < p.H) {
           filler.fill(image + h * p.W, to, g.plane_words());
         } else {
-          for (Extent phase = 0; phase < phases; ++phase) filler.blank(g.pitch, to + phase * g.plane_words());
+          for (Extent set = 0; set < sets; ++set) filler.blank(g.pitch, to + set * g.plane_words());
         }
       }
-      for (Extent phase = 0; phase < phases; ++phase) {
-        filler.blank(g.shared, strip + phase * g.plane_words() + strip_rows * g.pitch);
+      for (Extent set = 0; set < sets; ++set) {
+        filler.blank(g.shared, strip + set * g.plane_words() + strip_rows * g.pitch);
       }
-      strip += phases * g.plane_words();
+      strip += sets * g.plane_words();
     }
   }
 }

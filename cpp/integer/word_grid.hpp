@@ -29,11 +29,12 @@ class WordGrid {
   Extent pitch;  // from row to row of outputs, and of the strip
   Extent shared;  // columns of padding that are both the end of a row and the beginning of the next
   Extent stride;  // of columns
-  Extent row_words;  // of a row of all column phases, at most
+  Extent row_words;  // of a padded row that sets are copied from; 0 if there is one set, which is that row
   Extent tap_reach;  // columns from a word's first tap to its last
   Extent block_rows;  // of outputs, at most
   Extent strip_rows;
-  std::vector<Extent> row_phases, column_phases;
+  std::vector<Extent> row_phases;
+  std::vector<Extent> columns;  // where each set of columns begins in the padded image: phases, or tap words
   bool flat;  // runs go from row to row
 
   Extent steps() const { return planes * rows_of_taps * tap_words; }
@@ -50,6 +51,7 @@ class WordGrid {
   }
 
  private:
+  Extent place_blocks(const ConvProblem& problem, Extent lanes);
   Extent rows_of_taps;
   Extent slack;  // words that vectors may read beyond the strip
 };
