@@ -66,6 +66,24 @@ inline void store_bytes(Words y, const DotScale& s, uint8_t* to, int n) {
   _mm_mask_storeu_epi8(to, Words::first(n), _mm512_cvtepi32_epi8(y.v));
 }
 
+// Four vectors of sums at a time, by packs that saturate: those that narrow a single vector cost twice as much.
+constexpr int scaled_together = 4;
+
+inline void store_together(const Words (&sum)[4], const DotScale& s, uint8_t* to) {
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  __m512i y[4];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i)
+    y[i] = _mm512_permutex2var_epi32(rounded_half<false>(_mm512_castsi512_si256(sum[i].v), s), even,
+                                     rounded_half<false>(_mm512_extracti64x4_epi64(sum[i].v, 1), s));
+  const __m512i zero = _mm512_set1_epi16(short(s.zero));
+  const __m512i a = _mm512_adds_epi16(_mm512_packs_epi32(y[0], y[1]), zero);
+  const __m512i b = _mm512_adds_epi16(_mm512_packs_epi32(y[2], y[3]), zero);
+  const __m512i bytes = s.low < 0 ? _mm512_packs_epi16(a, b) : _mm512_packus_epi16(a, b);
+  const __m512i places = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  _mm512_storeu_si512(to, _mm512_permutexvar_epi32(places, bytes));
+}
+
 // Four rows of 16 bytes, a register's lane each, into 16 words: first 4 x 4 transposed in units of four bytes, then in
 // each lane byte by byte. About 13 bytes a cycle.
 inline __m512i interleaved(const DotPack& p, ptrdiff_t at, __mmask16 live) {

@@ -52,7 +52,19 @@ void finish_as(const DotFinish& f) {
   constexpr int L = Words::lanes;
   const Words zero = Words::broadcast(f.weight_zero);
   const DotScale scale = Scaled ? *f.scale : DotScale{};
-  for (ptrdiff_t i = 0; i < f.count; i += L) {
+  ptrdiff_t i = 0;
+  if (Scaled && !Bounded && scaled_together > 1) {
+    for (; i + scaled_together * L <= f.count; i += scaled_together * L) {
+      Words sum[scaled_together];
+#pragma GCC unroll 4
+      for (int j = 0; j < scaled_together; ++j) {
+        sum[j] = Words::load(f.from + i + j * L);
+        if (f.window) sum[j] = less(sum[j], times(zero, Words::load(f.window + i + j * L)));
+      }
+      store_together(sum, scale, static_cast<uint8_t*>(f.to) + i);
+    }
+  }
+  for (; i < f.count; i += L) {
     const int live = f.count - i < L ? int(f.count - i) : L;
     Words sum = live == L ? Words::load(f.from + i) : Words::load(f.from + i, live);
     if (f.window) sum = less(sum, times(zero, live == L ? Words::load(f.window + i) : Words::load(f.window + i, live)));

@@ -21,6 +21,10 @@ void pack_pairs(const DotPack& p) {
 
 constexpr void put_depthwise(DotKernels&) {}  // strips serve
 
+constexpr int scaled_together = 1;
+template <class Words>
+void store_together(const Words (&)[scaled_together], const DotScale&, uint8_t*) {}
+
 void pack(const DotPack& p) { p.is_signed ? pack_pairs<int8_t>(p) : pack_pairs<uint8_t>(p); }
 
 }  // namespace
