@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import doc_errors
+import doc_integers
 import doc_operators
 import doc_tables
 import doc_winograd
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASURED = ROOT / "docs" / "measured"
-FUNCTIONS = doc_tables.PARTS | doc_errors.PARTS | doc_operators.PARTS | doc_winograd.PARTS
+FUNCTIONS = doc_tables.PARTS | doc_errors.PARTS | doc_integers.PARTS | doc_operators.PARTS | doc_winograd.PARTS
 PART = re.compile(r"(<!-- measured: ([\w .-]+) -->)\n.*?(<!-- end -->)", re.DOTALL)
 
 

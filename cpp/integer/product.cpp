@@ -47,10 +47,15 @@ class Run {
   Extent size() const { return size_; }
   Extent begin() const { return row_ * x_.grid.pitch; }  // in the strip
 
-  // Sums of places [at, at + count) of the run: calls f(first of them, how many, their place in the plane).
+  // Sums of places [at, at + count) of the run that follow one another in the output: calls f(first of them, how many,
+  // their place in the plane).
   template <class F>
   void each_row(Extent at, Extent count, F&& f) const {
     const Extent pitch = x_.grid.pitch, Q = x_.problem.Q();
+    if (pitch == Q) {
+      f(0, count, (x_.first_row + row_) * Q + at);
+      return;
+    }
     for (Extent row = at / pitch; row * pitch < at + count; ++row) {
       const Extent first = std::max(at, row * pitch), last = std::min(at + count, row * pitch + Q);
       if (first < last) f(first - at, last - first, (x_.first_row + row_ + row) * Q + first - row * pitch);
