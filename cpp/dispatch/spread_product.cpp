@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "base/parallel_for.hpp"
+#include "dispatch/finish.hpp"
 #include "dispatch/spread_chunks.hpp"
 #include "dispatch/workspace.hpp"
 #include "fastconv/threads.hpp"
@@ -132,15 +133,8 @@ void add_up(const Work<T>& w, const Chunk& chunk, const T* columns, T* plane, Ex
 
 template <class T>
 void finish(const Work<T>& w, T* values, Extent count, Extent step) {
-  const Epilogue<T>& e = w.epilogue;
-  if (e.kind != ActivationKind::clip && step == 1) return w.set.activate(values, count, e.kind, e.slope);
-  for (Extent i = 0; i < count; ++i) {
-    T& v = values[i * step];
-    if (e.kind != ActivationKind::clip)
-      w.set.activate(&v, 1, e.kind, e.slope);
-    else
-      v = v < e.low ? e.low : v > e.high ? e.high : v;  // NaN passes
-  }
+  if (step == 1) return w.set.activate(values, count, w.epilogue);
+  for (Extent i = 0; i < count; ++i) w.set.activate(values + i * step, 1, w.epilogue);
 }
 
 template <class T>
@@ -220,13 +214,7 @@ bool spread_product(const SpreadShape& s, const Activation& activation, const vo
   if (s.N == 0) return true;
   return with_type(s.dtype, [&](auto t) {
     using T = decltype(t);
-    Epilogue<T> epilogue = no_epilogue<T>();
-    epilogue.bias = static_cast<const T*>(bias);
-    epilogue.kind = activation.kind;
-    if (activation.kind == ActivationKind::clip)
-      epilogue.low = T(activation.low), epilogue.high = T(activation.high);
-    else
-      epilogue.slope = T(activation.low);
+    const Epilogue<T> epilogue = epilogue_of<T>(activation, bias, output, nullptr);
     return run<T>(s, epilogue, static_cast<const T*>(input), static_cast<const T*>(weight), static_cast<T*>(output));
   });
 }
