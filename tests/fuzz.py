@@ -58,6 +58,8 @@ def compared(y, expected, arguments, arrays):
     scale = max(1.0, float(np.abs(expected).max(initial=0)))
     if arrays and all(a.dtype.kind in "iu" for a in arrays):  # SciPy transforms them, and rounds by the largest
         scale *= max(1.0, *(float(np.abs(a.astype(float)).max(initial=0)) for a in arrays))
+        if expected.dtype.kind in "iu" and scale * arrays[-1].size > np.iinfo(expected.dtype).max:
+            return  # sums that it does not hold become what C makes of them
     kind = y.dtype.name
     inexact = [a.dtype for a in (y, *arrays) if a.dtype.kind in "fc"]
     epsilon = max(float(np.finfo(dtype).eps) for dtype in inexact) if inexact else 1e-5
