@@ -6,6 +6,7 @@ product over all outputs of all images, a block of outputs at a time.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,12 @@ from fastconv import _core, volumes
 from fastconv.arguments import Array, Laid, Shape, as_accuracy, as_layout, fit, lay
 from fastconv.arrays import as_array, as_out, is_ready, ready
 from fastconv.geometry import LINE, PLANE, VOLUME, AnyPadding, Geometry, Padding, Pair, Space, Steps, as_geometry
+from fastconv.phases import REMEMBERED
 from fastconv.spread import Spread, fit_transposed, run_once
+
+# Layers that were checked before: a check takes as long as a small layer. Only of tuples of ints, as 1.0 equals 1.
+_lay = lru_cache(maxsize=REMEMBERED)(lay)
+_fit = lru_cache(maxsize=REMEMBERED)(fit)
 
 __all__ = ["conv1d_input", "conv1d_weight", "conv2d_input", "conv2d_weight", "conv3d_input", "conv3d_weight"]
 
@@ -244,7 +250,7 @@ def _by_weight(
             return np.ascontiguousarray(result)
         y[...] = result
         return y
-    layer = fit(x.shape, shape, geometry, layout, x.dtype.name, ("input", "weight_size"))
+    layer = _fit(x.shape, shape, geometry, layout, x.dtype.name, ("input", "weight_size"))
     of_input, of_output = layer.core_shapes
     direct = None if y is None or not is_ready(y) else y.reshape(layer.problem.weight_shape)
     result = _core.weight_gradient(layer.problem, ready(x).reshape(of_input), ready(dy).reshape(of_output), direct)
@@ -261,7 +267,8 @@ def _forward(
     """The convolution itself; its output has the shape of the gradient."""
     stride, padding, dilation, groups = numbers
     geometry = as_geometry(stride, padding, dilation, groups, space)
-    laid = lay(input_size, weight_size, geometry, layout, names)
+    is_plain = all(isinstance(size, tuple) and all(type(i) is int for i in size) for size in (input_size, weight_size))
+    laid = (_lay if is_plain else lay)(input_size, weight_size, geometry, layout, names)
     channels_last = layout == space.layouts[1]
     shape = (laid.N, *laid.outputs, laid.K) if channels_last else (laid.N, laid.K, *laid.outputs)
     shape = shape if laid.batched else shape[1:]
