@@ -31,6 +31,11 @@ class _Prepared(NamedTuple):
     core_shape: Shape
     output_shape: Shape
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether arrays go to the plan and come from it as they are."""
+        return self.laid.batched and len(self.laid.extents) == 2
+
 
 class ConvInteger:
     """A convolution of int8 or uint8 numbers with weights of its own, packed once per input shape: ``op(x)``.
@@ -77,14 +82,15 @@ class ConvInteger:
             bias,
             requantization,
         )
+        self._dtype = np.dtype(name)
         self._plans: dict[Shape, _Prepared] = {}
 
     def __call__(self, x: npt.ArrayLike, out: IntegerArray | None = None) -> IntegerArray:
         """Convolve; shapes, dtypes and errors as of :func:`conv_integer`."""
-        if out is None and type(x) is np.ndarray and x.dtype.name == self._sums.input_dtype:
+        if out is None and type(x) is np.ndarray and x.dtype == self._dtype:
             known = self._plans.get(x.shape)
-            if known is not None and is_ready(x) and len(known.core_shape) == 4:
-                return known.plan(x.reshape(known.core_shape)).reshape(known.output_shape)
+            if known is not None and known.is_plain and x.flags.carray:
+                return known.plan(x)
         array = as_bytes(x, "x")
         if array.dtype.name != self._sums.input_dtype:
             raise TypeError(f"x: expected {self._sums.input_dtype}, got {array.dtype.name}; nothing is converted")
