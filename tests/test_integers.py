@@ -1,5 +1,7 @@
 """Convolutions of int8 and uint8 against int64 NumPy, exactly: every instruction set, signedness, zero point."""
 
+import doctest
+import pickle
 import re
 from fractions import Fraction
 
@@ -204,6 +206,7 @@ def test_prepared_operators_keep_plans_and_take_any_array():
         apart = np.empty((2, 6, size, 14), np.int32)[..., ::2]
         assert op(x, out=apart) is apart and np.array_equal(apart, expected)
     assert len(op._plans) <= 16
+    assert np.array_equal(pickle.loads(pickle.dumps(op))(x), op(x))
     before = op(x)
     w[...] = 0
     assert np.array_equal(op(x), before), "the weights are the operator's own"
@@ -218,6 +221,11 @@ def test_tensors_in_tensors_out():
     y = conv_integer(x, w)
     assert y.dtype == torch.int32 and (y == 18).all()
     assert torch.equal(ConvInteger("uint8", w)(x), y)
+
+
+def test_examples():
+    assert doctest.testmod(fastconv.integers, extraglobs={"np": np}).attempted >= 5
+    assert doctest.testmod(fastconv.integers, extraglobs={"np": np}).failed == 0
 
 
 X, W = np.ones((1, 2, 5, 5), np.uint8), np.ones((3, 2, 3, 3), np.int8)

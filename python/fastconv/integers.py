@@ -21,7 +21,7 @@ from fastconv.integer_arguments import IntegerArray, Requantization, Sums, as_by
 __all__ = ["ConvInteger", "Requantization", "conv_integer"]
 
 Numbers: TypeAlias = int | npt.ArrayLike
-# Input shapes an operator keeps a plan for, as prepared.PLANS_KEPT.
+# Input shapes an operator keeps a plan for.
 PLANS_KEPT = 16
 
 
@@ -41,8 +41,8 @@ class ConvInteger:
     """A convolution of int8 or uint8 numbers with weights of its own, packed once per input shape: ``op(x)``.
 
     Arguments are those of :func:`conv_integer`, with the input's dtype in the place of the input. The weights are
-    copied. ``op(x, out=y)`` writes to `y`. A plan is kept for the 16 shapes used last; it runs the instruction set that
-    was in use when it was made. Operators can be called from many threads at once.
+    copied. ``op(x, out=y)`` writes to `y`. At most 16 plans are kept, the oldest going first; a plan runs the
+    instruction set that was in use when it was made. Operators can be called from many threads at once, and be pickled.
 
     Args:
         input_dtype: "int8" or "uint8".
@@ -73,16 +73,15 @@ class ConvInteger:
     ) -> None:
         name = byte_type(np.dtype(input_dtype), "input_dtype")
         w = as_bytes(weight, "weight").copy()
-        self._sums = as_sums(
-            name,
-            w,
-            input_zero_point,
-            weight_zero_point,
-            (stride, padding, dilation, groups),
-            bias,
-            requantization,
-        )
-        self._dtype = np.dtype(name)
+        steps = stride, padding, dilation, groups
+        self.__setstate__(as_sums(name, w, input_zero_point, weight_zero_point, steps, bias, requantization))
+
+    def __getstate__(self) -> Sums:
+        return self._sums
+
+    def __setstate__(self, sums: Sums) -> None:
+        self._sums = sums
+        self._dtype = np.dtype(sums.input_dtype)
         self._plans: dict[Shape, _Prepared] = {}
 
     def __call__(self, x: npt.ArrayLike, out: IntegerArray | None = None) -> IntegerArray:
@@ -155,15 +154,8 @@ def conv_integer(
     array([[[[10, 11, 12]]]], dtype=uint8)
     """
     x, w = as_bytes(input, "input"), as_bytes(weight, "weight")
-    sums = as_sums(
-        x.dtype.name,
-        w,
-        input_zero_point,
-        weight_zero_point,
-        (stride, padding, dilation, groups),
-        bias,
-        requantization,
-    )
+    steps = stride, padding, dilation, groups
+    sums = as_sums(x.dtype.name, w, input_zero_point, weight_zero_point, steps, bias, requantization)
     y = _run(sums, _prepare(sums, x.shape, "input"), x, out, {"input": x, "weight": w})
     return _like(input, y, out)
 
