@@ -27,13 +27,20 @@ void tiles(const IntegerProduct& x, const std::int32_t* weights, const std::int3
   tile.offset = x.offset;
   tile.initial = initial;
   tile.ld = ld;
-  for (Extent done = 0; done < count; done += most * L) {
-    const Extent left = count - done, vectors = std::min(most, ceil_div(left, L));
+  tile.rows = int(rows);
+  // A few pixels that would take a vector of their own for each filter: one vector of filters for each of them.
+  const Extent rest = count % L, few = rest <= max_dot_few && rest + 1 < rows ? rest : 0;
+  for (Extent done = 0; done < count - few; done += most * L) {
+    const Extent left = count - few - done, vectors = std::min(most, ceil_div(left, L));
     tile.pixels = x.strip + at + done;
     tile.out = out + done;
     tile.tail = int(std::min(L, left - (vectors - 1) * L));
     x.kernels.tile[rows][vectors](tile);
   }
+  if (few == 0) return;
+  tile.pixels = x.strip + at + count - few;
+  tile.out = out + count - few;
+  x.kernels.few[few](tile);
 }
 
 // Where a run's sums go: rows of the output, which follow one another at every pitch.

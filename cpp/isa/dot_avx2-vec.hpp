@@ -28,6 +28,7 @@ struct Words {
 
 inline Words dot(Words a, Words b, Words sum) { return {_mm256_add_epi32(sum.v, _mm256_madd_epi16(a.v, b.v))}; }
 inline Words times(Words a, Words b) { return {_mm256_mullo_epi32(a.v, b.v)}; }
+inline Words plus(Words a, Words b) { return {_mm256_add_epi32(a.v, b.v)}; }
 inline Words less(Words a, Words b) { return {_mm256_sub_epi32(a.v, b.v)}; }
 
 // The integers that products are rounded to: see dot_vnni-vec.hpp.

@@ -54,6 +54,10 @@ inline Words times(Words a, Words b) {
   for (int i = 0; i < Words::lanes; ++i) a.v[i] = wrapped(uint32_t(a.v[i]) * uint32_t(b.v[i]));
   return a;
 }
+inline Words plus(Words a, Words b) {
+  for (int i = 0; i < Words::lanes; ++i) a.v[i] = wrapped(uint32_t(a.v[i]) + uint32_t(b.v[i]));
+  return a;
+}
 inline Words less(Words a, Words b) {
   for (int i = 0; i < Words::lanes; ++i) a.v[i] = wrapped(uint32_t(a.v[i]) - uint32_t(b.v[i]));
   return a;

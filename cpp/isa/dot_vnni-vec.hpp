@@ -30,6 +30,7 @@ struct Words {
 
 inline Words dot(Words pixels, Words weights, Words sum) { return {_mm512_dpbusd_epi32(sum.v, pixels.v, weights.v)}; }
 inline Words times(Words a, Words b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
+inline Words plus(Words a, Words b) { return {_mm512_add_epi32(a.v, b.v)}; }
 inline Words less(Words a, Words b) { return {_mm512_sub_epi32(a.v, b.v)}; }
 
 // The integer that a double is to be rounded to, in its low 32 bits: from 2^52 on doubles are whole numbers.

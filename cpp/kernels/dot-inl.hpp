@@ -47,6 +47,47 @@ void dot_tile(const DotTile& tile) {
   }
 }
 
+// Lanes are filters. The sums of one to three pixels are made in four parts, as they would wait for one another.
+template <int Pixels>
+void dot_few(const DotTile& tile) {
+  constexpr int parts = Pixels < 4 ? 4 : 1;
+  const ptrdiff_t rows = tile.rows;
+  Words sum[parts][Pixels];
+#pragma GCC unroll 8
+  for (int j = 0; j < Pixels; ++j) {
+    sum[0][j] = Words::load(tile.initial, int(rows));
+#pragma GCC unroll 4
+    for (int i = 1; i < parts; ++i) sum[i][j] = Words::broadcast(0);
+  }
+  const int32_t* weight = tile.weights;
+  ptrdiff_t step = 0;
+#pragma GCC unroll 1
+  for (; step + parts <= tile.steps; step += parts) {
+#pragma GCC unroll 4
+    for (int i = 0; i < parts; ++i, weight += rows) {
+      const Words w = Words::load(weight, int(rows));
+      const int32_t* const pixel = tile.pixels + tile.offset[step + i];
+#pragma GCC unroll 8
+      for (int j = 0; j < Pixels; ++j) sum[i][j] = dot(Words::broadcast(pixel[j]), w, sum[i][j]);
+    }
+  }
+  for (; step < tile.steps; ++step, weight += rows) {
+    const Words w = Words::load(weight, int(rows));
+    const int32_t* const pixel = tile.pixels + tile.offset[step];
+#pragma GCC unroll 8
+    for (int j = 0; j < Pixels; ++j) sum[0][j] = dot(Words::broadcast(pixel[j]), w, sum[0][j]);
+  }
+#pragma GCC unroll 8
+  for (int j = 0; j < Pixels; ++j) {
+    Words whole = sum[0][j];
+#pragma GCC unroll 4
+    for (int i = 1; i < parts; ++i) whole = plus(whole, sum[i][j]);
+    int32_t value[Words::lanes];
+    whole.store(value);
+    for (ptrdiff_t m = 0; m < rows; ++m) tile.out[m * tile.ld + j] = value[m];
+  }
+}
+
 template <bool Scaled, bool Bounded>
 void finish_as(const DotFinish& f) {
   constexpr int L = Words::lanes;
@@ -93,6 +134,14 @@ constexpr void put_tiles(DotKernels& set) {
   }
 }
 
+template <int Pixels>
+constexpr void put_few(DotKernels& set) {
+  if constexpr (Pixels <= max_dot_few) {
+    set.few[Pixels] = dot_few<Pixels>;
+    put_few<Pixels + 1>(set);
+  }
+}
+
 constexpr DotKernels kernel_table() {
   DotKernels set{};
   set.isa = FASTCONV_STRING(FASTCONV_ISA);
@@ -101,6 +150,7 @@ constexpr DotKernels kernel_table() {
   set.keeps_zeros = keeps_zeros;
   set.rows = tile_rows;
   put_tiles<1, 1>(set);
+  put_few<1>(set);
   set.pack = pack;
   set.finish = finish;
   put_depthwise(set);

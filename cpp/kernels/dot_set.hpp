@@ -9,7 +9,7 @@
 namespace fastconv {
 
 inline constexpr int most_dot_values = 4;  // of a word
-inline constexpr int max_dot_rows = 14, max_dot_vectors = 4;
+inline constexpr int max_dot_rows = 14, max_dot_vectors = 4, max_dot_few = 8;
 
 // One register tile, pixels as lanes: out[m * ld + pixel] = initial[m] + sum over i of weights[i][m] . pixels[offset[i]
 // + pixel]. Whole vectors of pixels are read; sums wrap around.
@@ -22,6 +22,7 @@ struct DotTile {
   int32_t* out;
   ptrdiff_t ld;
   int tail;  // lanes of the last vector that are stored, 1 .. lanes
+  int rows;  // m, for kernels that are not made for one
 };
 using DotTileKernel = void (*)(const DotTile&);
 
@@ -75,6 +76,8 @@ struct DotKernels {
   bool keeps_zeros;
   int rows;  // of the largest tile
   DotTileKernel tile[max_dot_rows + 1][max_dot_vectors + 1];  // null where the registers do not hold it
+  // The same for so few pixels that filters are better lanes: by their number. Only m rows of `weights` are read.
+  DotTileKernel few[max_dot_few + 1];
   void (*pack)(const DotPack&);
   void (*finish)(const DotFinish&);
   // By stride, rows of taps, words of a row; null where there is none.
