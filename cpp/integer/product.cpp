@@ -37,7 +37,7 @@ void tiles(const IntegerProduct& x, const std::int32_t* weights, const std::int3
     tile.tail = int(std::min(L, left - (vectors - 1) * L));
     x.kernels.tile[rows][vectors](tile);
   }
-  if (few == 0) return;
+  if (few <= 0) return;
   tile.pixels = x.strip + at + count - few;
   tile.out = out + count - few;
   x.kernels.few[few](tile);
