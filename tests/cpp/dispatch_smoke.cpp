@@ -179,15 +179,32 @@ void phases(Layout layout) {
       auto plan = std::make_shared<Plan>(p, *find_algorithm("direct"), filters.data(), bias.data(), Activation{});
       plans.push_back({std::move(plan), {{row.phase, column.phase}}});
     }
-  const InterleavedPlan plan({dtype_of<T>, layout, N, K, 8, 10}, plans, {}, nullptr);
+  const InterleavedPlan plan({dtype_of<T>, layout, N, K, 8, 10}, plans, {}, nullptr, {});
   compare<T>(spread_truth(s, x, w, bias), [&](T* y) { return plan.run(x.data(), y); });
   bool thrown = false;
   try {
-    InterleavedPlan({dtype_of<T>, layout, N, K, 7, 10}, plans, {}, nullptr);
+    InterleavedPlan({dtype_of<T>, layout, N, K, 7, 10}, plans, {}, nullptr, {});
   } catch (const std::invalid_argument&) {
     thrown = true;
   }
   CHECK(thrown);
+}
+
+// By stride 1 there is one phase: filters brought into order in the call, by algorithms that take them as they lie and
+// by others.
+template <class T>
+void one_phase(Layout layout, Extent C, Extent K) {
+  const SpreadShape s{dtype_of<T>, layout,    2,         C,         K,         1,
+                      {1, 9, 8},   {1, 3, 2}, {1, 9, 7}, {1, 1, 1}, {1, 1, 1}, {0, 1, 1}};
+  ConvProblem p;
+  p.dtype = dtype_of<T>, p.layout = layout;
+  p.N = 2, p.C = C, p.H = 9, p.W = 8, p.K = K, p.R = 3, p.S = 2, p.pad_top = p.pad_bottom = 1;
+  const std::vector<T> x = filled<T>(p.input_size()), w = filled<T>(p.weight_size()), bias = filled<T>(K);
+  const std::vector<double> expected = spread_truth(s, x, w, bias);
+  for (const char* name : {"direct", "im2col"})
+    compare<T>(expected, [&](T* y) {
+      return run_phase_once(p, *find_algorithm(name), {}, x.data(), w.data(), 3, 2, {2, 1, 0}, {1, 0}, bias.data(), y);
+    });
 }
 
 // Kernels of 3 planes and one pixel, padded by a plane of zeros on either side.
@@ -216,7 +233,7 @@ void stacks(Layout layout) {
             }
   auto plan = std::make_shared<Plan>(p, *find_algorithm("direct"), w.data(), bias.data(), Activation{});
   const StackShape shape{dtype_of<T>, layout, N, C, D, pixels, K, D, pixels, groups};
-  const StackedPlan stacked(shape, {{plan, 0, 1, D, 1, taps, -1, 1, 1}}, nullptr);
+  const StackedPlan stacked(shape, {{plan, 0, 1, D, 1, taps, -1, 1, 1}}, nullptr, {});
   compare<T>(y, [&](T* to) { return stacked.run(x.data(), to); });
 }
 
@@ -225,6 +242,8 @@ void all(Layout layout) {
   gradients<T>(layout);
   product<T>(layout);
   phases<T>(layout);
+  one_phase<T>(layout, 3, 5);
+  one_phase<T>(layout, 90, 70);
   stacks<T>(layout);
 }
 
