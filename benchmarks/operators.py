@@ -3,6 +3,9 @@
 `python benchmarks/operators.py conv1d conv_transpose2d --threads 1` prints a Markdown table; without names, all of
 them. `--json FILE` keeps the figures in FILE beside those of other operators that it has, so that a run can be made in
 pieces. Where fastconv has a prepared form, it is timed beside the function. Results are compared before they are timed.
+
+With several threads set OMP_WAIT_POLICY=passive, which costs PyTorch the waking of its threads: else they spin, after
+every call, on the cores that fastconv's turn is to be measured on, and take up to half of its time.
 """
 
 from __future__ import annotations
