@@ -129,7 +129,7 @@ def as_dtype(dtype: object) -> str:
     """The name "float32" or "float64", from a name, a NumPy type or a dtype."""
     try:
         name = np.dtype(dtype).name  # type: ignore[call-overload]
-    except TypeError:
+    except (TypeError, ValueError):  # a name that no dtype has, or that is no text
         name = None
     if dtype is None or name not in DTYPES:  # np.dtype(None) is float64
         raise TypeError(f"dtype: expected float32 or float64, got {dtype!r}")
