@@ -104,8 +104,9 @@ def test_tensors(axes, transposed):
 def test_explanations():
     """Of each convolution of images, for forms that are made of several."""
     w = np.ones((4, 2, 3, 3, 3), np.float32)
-    (only,) = fastconv.Conv3d(w, padding=1).explain((1, 2, 6, 7, 8))
-    assert only.problem.C == 6 and only.problem.K == 4 and only.chosen in fastconv.algorithms() and only.prepared
+    parts = fastconv.Conv3d(w, padding=1).explain((1, 2, 6, 7, 8))  # the first and the last plane meet two of the taps
+    assert [part.problem.C for part in parts] == [4, 6, 4] and {part.problem.K for part in parts} == {4}
+    assert all(part.chosen in fastconv.algorithms() and part.prepared for part in parts)
     (rows,) = fastconv.Conv3d(w[..., :1, :1]).explain((2, 6, 7, 8))
     assert (rows.problem.H, rows.problem.W) == (6, 56)
     filters = np.ones((2, 4, 4, 4), np.float32)

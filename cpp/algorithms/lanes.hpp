@@ -124,7 +124,10 @@ struct ChannelBlocking {
     // Cutting the filters costs nothing here, so there are more tasks than elsewhere: a thread may come late.
     parts_of_filters =
         filter_parts(p.K_per_group(), lanes.unit(), images * rows.parts * columns.parts, threads > 1 ? 2 * threads : 1);
-    sums_bytes = bytes_of<T>(lanes.sums(rows.size(0), width));
+    // Few pixels and few filters. (384 -> 64 channels at 14 x 14: one panel, and else one task for two threads.)
+    if (P == 1 && !p.has_padding() && images * columns.parts * parts_of_filters < threads)
+      columns = Split::into(std::min(p.Q(), Extent{threads}), p.Q());
+    sums_bytes = bytes_of<T>(lanes.sums(rows.size(0), columns.size(0)));
   }
 
  private:
