@@ -62,19 +62,14 @@ py::array filters(const py::array& weight, Extent groups, const TapLists& rows, 
 
 py::array phase_once(const ConvProblem& p, const std::string& name, const py::object& activation, const py::array& x,
                      const py::array& weight, const std::vector<Extent>& rows, const std::vector<Extent>& columns,
-                     const py::object& bias, const py::object& out) {
+                     const py::object& bias, const py::object& out, const py::object& residual) {
   require(x, "x", p.dtype, input_shape(p));
   if (weight.ndim() != 4) throw py::value_error("weight: expected four axes");
   const Extent R = weight.shape(2), S = weight.shape(3);
   require(weight, "weight", p.dtype, std::array{p.C, p.K_per_group(), R, S});
   if (Extent(rows.size()) != p.R || Extent(columns.size()) != p.S)
     throw py::value_error("taps: expected those of the problem");
-  const void* values = nullptr;
-  if (!bias.is_none()) {
-    const auto array = py::reinterpret_borrow<py::array>(bias);
-    require(array, "bias", p.dtype, std::array{p.K});
-    values = array.data();
-  }
+  const void* b = bias_of(bias, p.dtype, p.K);
   py::array y = output_or_new(p.dtype, output_shape(p), out);
   require_apart(y, x, "x");
   require_apart(y, weight, "weight");
@@ -82,9 +77,10 @@ py::array phase_once(const ConvProblem& p, const std::string& name, const py::ob
   const Algorithm& algorithm = algorithm_named(name);
   const Activation spec = activation_of(activation);
   const void *from = x.data(), *w = weight.data();
+  const void* added = residual_of(residual, y, p.dtype, output_shape(p));
   void* to = y.mutable_data();
   run_released(is_brief(algorithm, p, false),
-               [&] { return run_phase_once(p, algorithm, spec, from, w, R, S, rows, columns, values, to); });
+               [&] { return run_phase_once(p, algorithm, spec, from, w, R, S, rows, columns, b, to, added); });
   return y;
 }
 

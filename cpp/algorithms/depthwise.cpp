@@ -24,10 +24,7 @@ bool has_own_kernel(const ConvProblem& p) {
 
 // One filter per channel and the kernels that have their own loops there: for others two transposed copies and pixels
 // as lanes are faster (31x31, 128 channels at 56 x 56: 6 ms against 25).
-bool takes_nhwc(const ConvProblem& p) {
-  return p.K == p.C && p.C >= 8 && p.R <= 7 && (p.S == 3 || p.S == 5 || p.S == 7) && p.stride_w <= 2 &&
-         p.dilation_w == 1;
-}
+bool takes_nhwc(const ConvProblem& p) { return p.K == p.C && p.C >= 8 && p.R <= 7 && has_lane_kernel(p); }
 
 enum class Path { rows, long_rows, strips, channels, swapped };
 

@@ -13,10 +13,9 @@ void pack_depthwise_nhwc(const ConvProblem& p, const KernelSet<T>& set, const T*
   set.transpose_pack({weight, p.taps(), p.K, p.taps(), packed, p.K, p.K, nullptr});
 }
 
-// Kernels of few columns, undilated: rows of outputs at once, by runs of pixels.
+// Columns of taps that the kernel has loops for; rows, and steps from row to row, are any.
 inline bool has_lane_kernel(const ConvProblem& p) {
-  return p.dilation_h == 1 && p.dilation_w == 1 && p.stride_w <= 2 && p.stride_h == p.stride_w &&
-         (p.S == 3 || p.S == 5 || p.S == 7);
+  return (p.S == 3 || p.S == 5 || p.S == 7) && p.stride_w <= 2 && p.dilation_w == 1;
 }
 
 // Some rows of outputs from `row` on, of an image.
@@ -24,16 +23,17 @@ template <class T>
 void lane_rows(const Execution<T>& e, const KernelSet<T>& set, const T* image, Extent row, Extent out_rows, T* out) {
   const ConvProblem& p = e.problem;
   const TensorSteps in = p.input_steps(), steps = p.output_steps();
-  const Extent y = row * p.stride_h - p.pad_top, begin = std::max<Extent>(0, y);
-  const Extent end = std::min(p.H, y + (out_rows - 1) * p.stride_h + p.R);
+  // More than one row of outputs: these follow one another in the image, and see as many rows of it more.
+  const Extent y = row * p.stride_h - p.pad_top;
+  const TapRange rows(y, p.dilation_h, p.R + out_rows - 1, p.H);
   DepthwiseLanes<T> d{};
-  d.x = image + begin * in.row;
-  d.row_step = in.row;
+  d.x = image + (y + rows.begin * p.dilation_h) * in.row;
+  d.row_step = p.dilation_h * in.row;
   d.pixel_step = in.pixel;
   d.W = p.W;
   d.pad_left = p.pad_left;
-  d.image_rows = std::max<Extent>(0, end - begin);
-  d.first_tap = begin - y;
+  d.image_rows = rows.size();
+  d.first_tap = rows.begin;
   d.taps = p.R;
   d.columns = p.S;
   d.stride = p.stride_w;
@@ -50,44 +50,11 @@ void lane_rows(const Execution<T>& e, const KernelSet<T>& set, const T* image, E
   set.depthwise_lanes(d);
 }
 
-// One row of outputs, any taps: the inside of the row at once, pixels whose taps reach the padding one by one.
-template <class T>
-void pixel_row(const Execution<T>& e, const KernelSet<T>& set, const T* image, Extent row, T* out) {
-  const ConvProblem& p = e.problem;
-  const TensorSteps in = p.input_steps(), steps = p.output_steps();
-  const Extent Q = p.Q(), reach = (p.S - 1) * p.dilation_w, y = row * p.stride_h - p.pad_top;
-  // Pixels whose taps all lie inside the image's columns.
-  const Extent inner_begin = std::min(Q, ceil_div(p.pad_left, p.stride_w)), last = p.W - 1 - reach + p.pad_left;
-  const Extent inner_end = last < 0 ? inner_begin : std::clamp(last / p.stride_w + 1, inner_begin, Q);
-  const TapRange rows(y, p.dilation_h, p.R, p.H);
-  DepthwisePixels<T> d{};
-  d.pixel_step = p.stride_w * in.pixel;
-  d.row_step = p.dilation_h * in.row;
-  d.column_step = p.dilation_w * in.pixel;
-  d.weight_row = p.S * p.C;
-  d.weight_column = p.C;
-  d.rows = rows.size();
-  d.channels = p.C;
-  d.out_step = steps.pixel;
-  d.epilogue = &e.epilogue;
-  for (Extent q = 0; q < Q; q += d.pixels) {
-    const bool inner = q >= inner_begin && q < inner_end;
-    const Extent x = q * p.stride_w - p.pad_left;
-    const TapRange columns(x, p.dilation_w, p.S, p.W);
-    d.pixels = inner ? inner_end - q : 1;
-    d.columns = columns.size();
-    d.x = image + (y + rows.begin * p.dilation_h) * in.row + (x + columns.begin * p.dilation_w) * in.pixel;
-    d.weights = reinterpret_cast<const T*>(e.packed) + (rows.begin * p.S + columns.begin) * p.C;
-    d.out = out + q * steps.pixel;
-    set.depthwise_pixels(d);
-  }
-}
-
 template <class T>
 bool run_depthwise_nhwc(const Execution<T>& e) {
   const ConvProblem& p = e.problem;
   const KernelSet<T>& set = kernel_set<T>(*e.resources.kernels);
-  const Extent at_once = has_lane_kernel(p) && p.stride_h == 1 ? set.depthwise_lane_rows : 1;
+  const Extent at_once = p.has_unit_stride() && p.dilation_h == 1 ? set.depthwise_lane_rows : 1;
   // Rows with all their channels, so that the hardware sees what comes next: blocks of channels whose rows stay in L1
   // take 1.2 times as long on large maps, as each of their lines is waited for.
   const Extent groups = ceil_div(p.P(), at_once);
@@ -101,13 +68,9 @@ bool run_depthwise_nhwc(const Execution<T>& e) {
     for (Extent row = blocks.begin(block) * at_once, rows; row < end; row += rows) {
       rows = std::min(at_once, end - row);
       T* const to = e.output + n * out.image + row * out.row;
-      if (has_lane_kernel(p))
-        lane_rows(e, set, e.input + n * in.image, row, rows, to);
-      else
-        pixel_row(e, set, e.input + n * in.image, row, to);
+      lane_rows(e, set, e.input + n * in.image, row, rows, to);
       if (e.epilogue.second_pass)
-        for (Extent pixel = 0; pixel < rows * p.Q(); ++pixel)
-          set.activate(to + pixel * out.pixel, p.C, e.epilogue);
+        for (Extent pixel = 0; pixel < rows * p.Q(); ++pixel) set.activate(to + pixel * out.pixel, p.C, e.epilogue);
     }
   });
 }

@@ -5,7 +5,6 @@
 #include "dispatch/depthwise_gradient.hpp"
 
 #include <algorithm>
-#include <limits>
 
 #include "dispatch/gradient_blocks.hpp"
 #include "kernels/kernels.hpp"
@@ -27,16 +26,14 @@ bool by_channels(const ConvProblem& p, const KernelSet<T>& set, int threads, con
                         each_range(block, [&](const Range& range) {
                           fill_panel(w, range, c, channels, channels, panel);
                           fill_strip(w, range, c, channels);
-                          constexpr T infinity = std::numeric_limits<T>::infinity();
-                          Epilogue<T> onto{nullptr, -infinity, infinity, ActivationKind::clip, T(0)};
-                          DepthwisePixels<T> d{};
+                          Epilogue<T> onto = no_epilogue<T>();
+                          DepthwisePixel<T> d{};
                           d.row_step = p.stride_h * block.strip_columns * channels;
                           d.column_step = p.stride_w * channels;
                           d.weight_row = range.columns * channels;
                           d.weight_column = channels;
                           d.rows = range.rows;
                           d.columns = range.columns;
-                          d.pixels = 1;
                           d.channels = channels;
                           d.epilogue = &onto;
                           for (Extent n = 0; n < range.images; ++n)
@@ -47,7 +44,7 @@ bool by_channels(const ConvProblem& p, const KernelSet<T>& set, int threads, con
                               d.weights = panel + n * range.rows * range.columns * channels;
                               d.out = sums + tap * channels;
                               onto.bias = d.out;  // what the sums begin with
-                              set.depthwise_pixels(d);
+                              set.depthwise_pixel(d);
                             }
                         });
                         for (Extent tap = 0; tap < taps; ++tap)

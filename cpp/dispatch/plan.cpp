@@ -179,13 +179,13 @@ bool run_once(const ConvProblem& problem, const Algorithm& algorithm, const Acti
 
 bool run_phase_once(const ConvProblem& problem, const Algorithm& algorithm, const Activation& activation,
                     const void* input, const void* weight, Extent R, Extent S, const std::vector<Extent>& rows,
-                    const std::vector<Extent>& columns, const void* bias, void* output) {
+                    const std::vector<Extent>& columns, const void* bias, void* output, const void* residual) {
   std::vector<Extent> taps(std::size_t(R * S), -1);
   for (std::size_t r = 0; r < rows.size(); ++r)
     for (std::size_t s = 0; s < columns.size(); ++s)
       taps.at(std::size_t(rows[r] * S + columns[s])) = Extent(r * columns.size() + s);
   const bool all_taps = std::find(taps.begin(), taps.end(), -1) == taps.end();
-  return run_packed_by(problem, algorithm, activation, input, bias, output, {},
+  return run_packed_by(problem, algorithm, activation, input, bias, output, Ending{residual},
                        [&](const ConvProblem& seen, const Kernels& kernels, std::byte* packed) {
                          const bool is_packed =
                              all_taps && with_type(problem.dtype, [&](auto t) {

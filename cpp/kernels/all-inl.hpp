@@ -2,7 +2,7 @@
 #include "kernels/depthwise-inl.hpp"
 #include "kernels/depthwise_lanes-inl.hpp"
 #include "kernels/depthwise_long-inl.hpp"
-#include "kernels/depthwise_pixels-inl.hpp"
+#include "kernels/depthwise_pixel-inl.hpp"
 #include "kernels/fft-inl.hpp"
 #include "kernels/grouped-inl.hpp"
 #include "kernels/measure-inl.hpp"
@@ -48,7 +48,7 @@ constexpr KernelSet<T> kernel_set() {
   set.grouped_filters[1] = most_tile_filters<2>;
   set.grouped_rows = grouped_rows<T>;
   set.depthwise_strip = depthwise_strip<T>;
-  set.depthwise_pixels = depthwise_pixels<T>;
+  set.depthwise_pixel = depthwise_pixel<T>;
   set.depthwise_lane_rows = vector_registers >= 32 ? 2 : 1;
   set.depthwise_lanes = depthwise_lanes<T>;
   set.tap_sums = tap_sums<T>;

@@ -1,4 +1,4 @@
-// Depthwise convolution with channels as lanes, for NHWC and kernels of 3, 5 and 7 columns, undilated: whole rows of
+// Depthwise convolution with channels as lanes, for NHWC and kernels of 3, 5 and 7 columns: whole rows of
 // outputs, borders included, nothing copied.
 //
 // A vector of pixels once loaded serves all the outputs of a run that see it, at stride 1 in two rows of outputs: a
@@ -7,7 +7,7 @@
 // meets them, by a branch that goes the same way for all rows and channels. (On 7x7 maps, 7x7 kernels: most pixels.)
 #pragma once
 
-#include "kernels/depthwise_pixels-inl.hpp"
+#include "kernels/depthwise_pixel-inl.hpp"
 
 namespace fastconv::FASTCONV_ISA {
 namespace {

@@ -168,23 +168,21 @@ struct DepthwiseStrip {
   const Epilogue<T>* epilogue;
 };
 
-// A run of pixels of one output row with channels as lanes, and the taps that all of them have. Its bounds and bias are
-// applied; other activations are the caller's.
+// One output with channels as lanes. Its bounds and bias are applied; other activations are the caller's.
 template <class T>
-struct DepthwisePixels {
-  const T* x;  // the first pixel's first tap, first channel
-  ptrdiff_t pixel_step, row_step, column_step;  // from one output's tap to the next's; from tap to tap
+struct DepthwisePixel {
+  const T* x;  // the first tap's, first channel
+  ptrdiff_t row_step, column_step;  // from tap to tap
   const T* weights;  // that tap's, weights[channel]
   ptrdiff_t weight_row, weight_column;
   ptrdiff_t rows, columns;  // of taps
-  ptrdiff_t pixels, channels;
+  ptrdiff_t channels;
   T* out;
-  ptrdiff_t out_step;
   const Epilogue<T>* epilogue;
 };
 
-// Whole rows of outputs with channels as lanes, borders included, undilated, stride 1 or 2 and 3, 5 or 7 columns of
-// taps. Bounds and bias as above.
+// Whole rows of outputs with channels as lanes, borders included; along a row undilated, by stride 1 or 2, with 3, 5 or
+// 7 columns of taps. Bounds and bias as above.
 template <class T>
 struct DepthwiseLanes {
   const T* x;  // the first row of pixels that is looked at: its first pixel's first channel
@@ -197,7 +195,7 @@ struct DepthwiseLanes {
   ptrdiff_t pixels, channels;
   T* out;
   ptrdiff_t out_step, out_row;
-  ptrdiff_t out_rows;  // 1 or, at stride 1, up to depthwise_lane_rows
+  ptrdiff_t out_rows;  // 1 or, by stride 1 and undilated, up to depthwise_lane_rows
   const Epilogue<T>* epilogue;
 };
 
@@ -298,7 +296,7 @@ struct KernelSet {
   int grouped_filters[2];  // at once, at strides 1 and 2
   void (*grouped_rows)(const DepthwiseRows<T>&);
   void (*depthwise_strip)(const DepthwiseStrip<T>&);
-  void (*depthwise_pixels)(const DepthwisePixels<T>&);
+  void (*depthwise_pixel)(const DepthwisePixel<T>&);
   int depthwise_lane_rows;
   void (*depthwise_lanes)(const DepthwiseLanes<T>&);
   void (*tap_sums)(const TapSums<T>&);

@@ -246,6 +246,7 @@ def run_phase_once(
     columns: tuple[int, ...],
     bias: _Array | None,
     out: _Array | None,
+    residual: _Array | None,
     /,
 ) -> _Array:
     """run_once with the filters that phase_filters makes for one phase, in workspace."""

@@ -17,12 +17,11 @@ from fastconv.arrays import as_out, is_ready, ready
 from fastconv.dtypes import as_any_array, as_tensor, is_tensor
 from fastconv.geometry import AnyPadding, Steps
 from fastconv.integer_arguments import IntegerArray, Requantization, Sums, as_bytes, as_sums, byte_type
+from fastconv.prepared_call import PLANS_KEPT
 
 __all__ = ["ConvInteger", "Requantization", "conv_integer"]
 
 Numbers: TypeAlias = int | npt.ArrayLike
-# Input shapes an operator keeps a plan for.
-PLANS_KEPT = 16
 
 
 class _Prepared(NamedTuple):

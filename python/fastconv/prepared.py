@@ -25,15 +25,13 @@ from fastconv.arguments import (
     fit,
     lay,
 )
-from fastconv.arrays import Reshaped, as_added, as_array, as_out, as_residual, ready, run_on
+from fastconv.arrays import Reshaped, ready
 from fastconv.borders import as_padding_mode
-from fastconv.composite import Bordered, Converted, as_own_bias, as_weight, on_tensors
+from fastconv.composite import Bordered, Converted, as_own_bias, as_weight
 from fastconv.dispatch import as_algorithm
-from fastconv.dtypes import check_activation, is_converted, is_tensor
+from fastconv.dtypes import check_activation, is_converted
 from fastconv.geometry import LINE, PLANE, VOLUME, AnyPadding, Geometry, Space, Steps, as_geometry
-
-# Input shapes an operator keeps a plan for; each plan holds packed weights of its own.
-PLANS_KEPT = 16
+from fastconv.prepared_call import PLANS_KEPT, Prepared
 
 
 class _Recipe(NamedTuple):
@@ -67,10 +65,11 @@ class _Recipe(NamedTuple):
         return _core.Plan(layer.problem, chosen, weight, self.bias, as_activation(self.activation))
 
 
-class _Convolution(_core.Operator):
+class _Convolution(Prepared):
     """What operators for any number of axes have in common."""
 
     _space: ClassVar[Space]
+    _recipe: _Recipe
 
     def __init__(
         self,
@@ -109,12 +108,7 @@ class _Convolution(_core.Operator):
             )
         )
 
-    def _set(self, recipe: _Recipe) -> None:
-        self._recipe = recipe
-        self._made_of = self._composite()
-
     def _composite(self) -> Bordered | Converted | None:
-        """What calls go to, if one plan is not enough."""
         recipe = self._recipe
 
         def make(weight: Array, bias: Array | None, padding: Any, mode: str) -> _Convolution:
@@ -136,27 +130,6 @@ class _Convolution(_core.Operator):
             plan = self._recipe.plan(layer)
             self._keep(input_shape, layer.output_shape, plan, PLANS_KEPT)
         return plan, layer
-
-    def _checked_call(
-        self, x: object, out: object = None, *, residual: object = None, accumulate: object = False
-    ) -> Array:
-        """What a call does if no plan takes its arguments as they are."""
-        if is_tensor(x):
-            return on_tensors(self, x, out, residual, accumulate)  # type: ignore[no-any-return]
-        if self._made_of is not None:
-            return self._made_of(x, out, residual=residual, accumulate=accumulate)  # type: ignore[no-any-return]
-        dtype = self._recipe.weight.dtype.name
-        images = as_array(x, "x", dtype, "weight")
-        plan, layer = self._prepare(images.shape)
-        y = as_out(out, layer.output_shape, dtype, x=images)
-        added = as_residual(as_added(residual, accumulate, y), layer.output_shape, dtype, y)
-        return run_on(layer, plan, images, y, added)
-
-    def __getstate__(self) -> dict[str, _Recipe]:
-        return {"recipe": self._recipe}
-
-    def __setstate__(self, state: dict[str, _Recipe]) -> None:
-        self._set(state["recipe"])
 
     def __repr__(self) -> str:
         recipe = self._recipe

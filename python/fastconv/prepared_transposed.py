@@ -15,10 +15,10 @@ from fastconv.arguments import (
     as_activation,
     as_layout,
 )
-from fastconv.arrays import Reshaped, as_added, as_array, as_out, as_residual, ready, run_on
-from fastconv.composite import Converted, as_own_bias, as_weight, on_tensors
+from fastconv.arrays import Reshaped, ready
+from fastconv.composite import Converted, as_own_bias, as_weight
 from fastconv.dispatch import as_algorithm
-from fastconv.dtypes import check_activation, is_converted, is_tensor
+from fastconv.dtypes import check_activation, is_converted
 from fastconv.geometry import (
     LINE,
     PLANE,
@@ -28,7 +28,7 @@ from fastconv.geometry import (
     Steps,
 )
 from fastconv.phases import Transposed
-from fastconv.prepared import PLANS_KEPT
+from fastconv.prepared_call import PLANS_KEPT, Prepared
 from fastconv.spread import Spread, as_spread, as_spread_filters, fit_transposed, make_plan
 from fastconv.volumes import Volume
 
@@ -46,10 +46,11 @@ class _Recipe(NamedTuple):
     max_error: float | None
 
 
-class _Transposition(_core.Operator):
+class _Transposition(Prepared):
     """What transposed operators for any number of axes have in common."""
 
     _space: ClassVar[Space]
+    _recipe: _Recipe
 
     def __init__(
         self,
@@ -84,9 +85,9 @@ class _Transposition(_core.Operator):
         )
         self._set(recipe)
 
-    def _set(self, recipe: _Recipe) -> None:
-        self._recipe = recipe
-        self._made_of = Converted(self._of, recipe.weight, recipe.bias) if is_converted(recipe.weight.dtype) else None
+    def _composite(self) -> Converted | None:
+        recipe = self._recipe
+        return Converted(self._of, recipe.weight, recipe.bias) if is_converted(recipe.weight.dtype) else None
 
     def _of(self, weight: Array, bias: Array | None) -> _Transposition:
         """The same with other weights."""
@@ -129,27 +130,6 @@ class _Transposition(_core.Operator):
         plan, shapes = make_plan(layer, w, recipe.bias, spec, recipe.algorithm, limits, prepared=True)
         self._keep(input_shape, layer.output_shape, plan, PLANS_KEPT)
         return plan, shapes
-
-    def _checked_call(
-        self, x: object, out: object = None, *, residual: object = None, accumulate: object = False
-    ) -> Array:
-        """What a call does if no plan takes its arguments as they are."""
-        if is_tensor(x):
-            return on_tensors(self, x, out, residual, accumulate)  # type: ignore[no-any-return]
-        if self._made_of is not None:
-            return self._made_of(x, out, residual=residual, accumulate=accumulate)  # type: ignore[no-any-return]
-        dtype = self._recipe.weight.dtype.name
-        images = as_array(x, "x", dtype, "weight")
-        plan, layer = self._prepare(images.shape)
-        y = as_out(out, layer.output_shape, dtype, x=images)
-        added = as_residual(as_added(residual, accumulate, y), layer.output_shape, dtype, y)
-        return run_on(layer, plan, images, y, added)
-
-    def __getstate__(self) -> dict[str, _Recipe]:
-        return {"recipe": self._recipe}
-
-    def __setstate__(self, state: dict[str, _Recipe]) -> None:
-        self._set(state["recipe"])
 
     def __repr__(self) -> str:
         w = self._recipe.weight

@@ -153,11 +153,11 @@ def run_once(
     if algorithm == "auto" and limits.most is None and residual is None and products.pays(layer):
         shapes, product = products.bound(layer, w, b, activation)
         return run_on(shapes, lambda x, y, _: product(x, y), x, out)
-    if isinstance(layer, Transposed) and residual is None and layer.is_one_convolution():
+    if isinstance(layer, Transposed) and layer.is_one_convolution():
         ((row, column, problem, chosen),) = phases.convolutions(layer, algorithm, limits, False, _core.get_isa())
         filters, taps = w.reshape(*w.shape[:2], *layer.kernel), (row.taps[0], column.taps[0])
         once = partial(_core.run_phase_once, problem, chosen, activation)
-        return run_on(layer, lambda x, y, _: once(x, filters, *taps, b, y), x, out)
+        return run_on(layer, lambda x, y, r: once(x, filters, *taps, b, y, r), x, out, residual)
     plan, planned = make_plan(layer, w, b, activation, algorithm, limits, prepared=False)
     return run_on(planned, plan, x, out, residual)
 

@@ -47,7 +47,7 @@ bool phase_filters(DType dtype, const void* weight, Extent groups, Extent C, Ext
 // along each axis. The filters live in workspace.
 bool run_phase_once(const ConvProblem& problem, const Algorithm& algorithm, const Activation& activation,
                     const void* input, const void* weight, Extent R, Extent S, const std::vector<Extent>& rows,
-                    const std::vector<Extent>& columns, const void* bias, void* output);
+                    const std::vector<Extent>& columns, const void* bias, void* output, const void* residual = nullptr);
 
 class InterleavedPlan final : public Operation {
  public:

@@ -1,6 +1,6 @@
-// Depthwise convolution with channels as lanes, for NHWC: a run of pixels of one row and the taps that lie inside the
-// image for all of them, at any stride and dilation. Each product loads its pixels and weights; a pixel takes several
-// vectors of channels at a time, so that there are sums enough to hide the FMA's latency.
+// One output of a depthwise convolution with channels as lanes, at any steps: each product loads its pixels and
+// weights, and several vectors of channels are taken at a time, so that there are sums enough to hide the FMA's
+// latency.
 #pragma once
 
 #include "kernels/epilogue-inl.hpp"
@@ -20,13 +20,12 @@ struct ChannelVector {
 };
 
 template <int NV, bool Tail, class T>
-[[gnu::always_inline]] inline void one_pixel(const DepthwisePixels<T>& d, ptrdiff_t pixel,
-                                             const ChannelVector<Tail, T> (&at)[NV]) {
+[[gnu::always_inline]] inline void pixel_channels(const DepthwisePixel<T>& d, const ChannelVector<Tail, T> (&at)[NV]) {
   Vec<T> sums[NV];
 #pragma GCC unroll 4
   for (int j = 0; j < NV; ++j) sums[j] = at[j].start(*d.epilogue);
   for (ptrdiff_t r = 0; r < d.rows; ++r) {
-    const T* x = d.x + pixel * d.pixel_step + r * d.row_step;
+    const T* x = d.x + r * d.row_step;
     const T* w = d.weights + r * d.weight_row;
     for (ptrdiff_t s = 0; s < d.columns; ++s, x += d.column_step, w += d.weight_column)
 #pragma GCC unroll 4
@@ -34,24 +33,22 @@ template <int NV, bool Tail, class T>
   }
   const Vec<T> low = Vec<T>::broadcast(d.epilogue->low), high = Vec<T>::broadcast(d.epilogue->high);
 #pragma GCC unroll 4
-  for (int j = 0; j < NV; ++j) at[j].store(clip(sums[j], low, high), d.out + pixel * d.out_step);
+  for (int j = 0; j < NV; ++j) at[j].store(clip(sums[j], low, high), d.out);
 }
 
 template <class T>
-void depthwise_pixels(const DepthwisePixels<T>& d) {
+void depthwise_pixel(const DepthwisePixel<T>& d) {
   constexpr int L = Vec<T>::lanes;
   const auto all = Vec<T>::first(L);
-  for (ptrdiff_t pixel = 0; pixel < d.pixels; ++pixel) {
-    ptrdiff_t c = 0;
-    for (; c + 4 * L <= d.channels; c += 4 * L) {
-      const ChannelVector<false, T> four[] = {{all, c}, {all, c + L}, {all, c + 2 * L}, {all, c + 3 * L}};
-      one_pixel<4, false>(d, pixel, four);
-    }
-    for (; c < d.channels; c += L) {
-      const ptrdiff_t live = d.channels - c < L ? d.channels - c : L;
-      const ChannelVector<true, T> one[] = {{Vec<T>::first(int(live)), c}};
-      one_pixel<1, true>(d, pixel, one);
-    }
+  ptrdiff_t c = 0;
+  for (; c + 4 * L <= d.channels; c += 4 * L) {
+    const ChannelVector<false, T> four[] = {{all, c}, {all, c + L}, {all, c + 2 * L}, {all, c + 3 * L}};
+    pixel_channels<4, false>(d, four);
+  }
+  for (; c < d.channels; c += L) {
+    const ptrdiff_t live = d.channels - c < L ? d.channels - c : L;
+    const ChannelVector<true, T> one[] = {{Vec<T>::first(int(live)), c}};
+    pixel_channels<1, true>(d, one);
   }
 }
 
