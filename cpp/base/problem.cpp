@@ -1,16 +1,10 @@
 #include "fastconv/problem.hpp"
 
+#include "base/extents.hpp"
+
 namespace fastconv {
 
 namespace {
-
-// a * b * ..., or false if it does not fit 2^62 (one bit spare for sums of two sizes).
-bool product_fits(std::initializer_list<Extent> factors) {
-  Extent product = 1;
-  for (Extent factor : factors)
-    if (__builtin_mul_overflow(product, factor, &product) || product > (Extent{1} << 62)) return false;
-  return true;
-}
 
 std::string expected(const char* name, Extent got, const char* what) {
   return std::string(name) + ": got " + std::to_string(got) + ", expected " + what;
@@ -19,7 +13,6 @@ std::string expected(const char* name, Extent got, const char* what) {
 }  // namespace
 
 std::string invalid(const ConvProblem& p) {
-  constexpr Extent largest = Extent{1} << 40;  // of one extent, so that sums and products of two cannot overflow
   const struct {
     const char* name;
     Extent value, least;
@@ -44,7 +37,7 @@ std::string invalid(const ConvProblem& p) {
   for (const auto& extent : extents) {
     if (extent.value < extent.least)
       return expected(extent.name, extent.value, extent.least ? "at least 1" : "at least 0");
-    if (extent.value > largest) return expected(extent.name, extent.value, "at most 2^40");
+    if (extent.value > largest_extent) return expected(extent.name, extent.value, "at most 2^40");
   }
   if (!(p.error_limit >= 0)) return "error_limit: expected at least 0";
   if (p.C % p.groups) return expected("groups", p.groups, "a divisor of the channels C = ") + std::to_string(p.C);

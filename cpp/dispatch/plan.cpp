@@ -6,7 +6,7 @@
 
 #include "base/aligned_buffer.hpp"
 #include "dispatch/finish.hpp"
-#include "dispatch/layout.hpp"
+#include "dispatch/part.hpp"
 #include "dispatch/workspace.hpp"
 #include "fastconv/interleaved_plan.hpp"
 #include "fastconv/threads.hpp"
@@ -14,95 +14,6 @@
 namespace fastconv {
 
 namespace {
-
-template <class T>
-const Implementation<T>& implementation(const Algorithm& algorithm) {
-  if constexpr (sizeof(T) == sizeof(float))
-    return algorithm.f32;
-  else
-    return algorithm.f64;
-}
-
-void pack(const Algorithm& algorithm, const ConvProblem& problem, const Kernels& kernels, const void* weight,
-          std::byte* packed) {
-  with_type(problem.dtype, [&](auto t) {
-    using T = decltype(t);
-    implementation<T>(algorithm).pack(problem, kernels, static_cast<const T*>(weight), packed);
-  });
-}
-
-bool run_as_seen(const Algorithm& algorithm, const ConvProblem& problem, const Resources& resources,
-                 const Activation& activation, const void* input, const std::byte* packed, const void* bias,
-                 void* output, const void* residual, std::byte* workspace) {
-  return with_type(problem.dtype, [&](auto t) {
-    using T = decltype(t);
-    return implementation<T>(algorithm).run({problem, resources, static_cast<const T*>(input), packed,
-                                             static_cast<T*>(output), workspace,
-                                             epilogue_of<T>(activation, bias, output, residual)});
-  });
-}
-
-bool adds_in_place(const Algorithm& algorithm, const ConvProblem& p, const Kernels& kernels) {
-  return !is_transposed(algorithm, p) && algorithm.adds_in_place &&
-         algorithm.adds_in_place(as_seen(algorithm, p), kernels);
-}
-
-std::size_t copy_bytes(const Algorithm& algorithm, const ConvProblem& p, const Kernels& kernels, const Ending& ending,
-                       const void* output) {
-  if (adds_in_place(algorithm, p, kernels)) return 0;
-  return residual_copy_bytes(ending, output, std::size_t(p.output_size()) * size_of(p.dtype));
-}
-
-bool run(const Algorithm& algorithm, const ConvProblem& p, const Resources& resources, const Activation& activation,
-         const void* input, const std::byte* packed, const void* bias, void* output, const Ending& ending,
-         std::byte* workspace) {
-  if (p.N == 0) return true;
-  const std::size_t bytes = std::size_t(p.output_size()) * size_of(p.dtype);
-  const void* residual = ending.residual;
-  if (!adds_in_place(algorithm, p, *resources.kernels)) {
-    if (!keep_residual(residual, output, bytes, resources.threads, workspace)) return false;
-    workspace += residual_copy_bytes(ending, output, bytes);
-  }
-  const ConvProblem seen = as_seen(algorithm, p);
-  const Activation wanted = ending.activated ? activation : Activation{};
-  if (!is_transposed(algorithm, p))
-    return run_as_seen(algorithm, seen, resources, wanted, input, packed, bias, output, residual, workspace);
-  // The residual lies as the output does, not as its copy.
-  const Activation first = residual ? Activation{} : wanted;
-  const Kernels& kernels = *resources.kernels;
-  const Extent threads = resources.threads, pixels = p.P() * p.Q();
-  std::byte* const x = workspace;
-  std::byte* const y = x + input_copy_bytes(p);
-  std::byte* const rest = workspace + layout_workspace(algorithm, p);
-  return transpose(kernels, p.dtype, threads, p.N, p.H * p.W, p.C, input, x) &&
-         run_as_seen(algorithm, seen, resources, first, x, packed, bias, y, nullptr, rest) &&
-         transpose(kernels, p.dtype, threads, p.N, p.K, pixels, y, output) &&
-         (!residual || with_type(p.dtype, [&](auto t) {
-           return finish_all({&kernels, wanted, output, residual}, static_cast<decltype(t)*>(output), p.output_size(),
-                             int(threads));
-         }));
-}
-
-std::size_t workspace_of(const Algorithm& algorithm, const ConvProblem& problem, const Resources& resources) {
-  return layout_workspace(algorithm, problem) + algorithm.workspace(as_seen(algorithm, problem), resources);
-}
-
-// A problem this small is done before a second thread has woken (tens of microseconds). 8 -> 16 channels at 20 x 20,
-// 3 x 3, 460 thousand: 8 us alone, 7 with a thread that still spins, 23 with one that sleeps.
-constexpr Extent inline_multiply_adds = 512 * 1024;
-
-bool is_inline(const ConvProblem& problem) { return problem.multiply_adds() <= inline_multiply_adds; }
-
-Resources resources_for(const ConvProblem& problem, const Kernels& kernels) {
-  return {&kernels, is_inline(problem) ? 1 : num_threads()};
-}
-
-void check(const ConvProblem& problem, const Algorithm& algorithm) {
-  std::string reason = invalid(problem);
-  if (!reason.empty()) throw std::invalid_argument(reason);
-  reason = algorithm.rejects(as_seen(algorithm, problem));
-  if (!reason.empty()) throw std::invalid_argument(std::string(algorithm.name) + " " + reason);
-}
 
 // pack_weights(problem as seen, kernels, packed), false if interrupted, and a run.
 template <class F>
@@ -114,10 +25,10 @@ bool run_packed_by(const ConvProblem& problem, const Algorithm& algorithm, const
   const ConvProblem seen = as_seen(algorithm, problem);
   const std::size_t packed = round_up(algorithm.packed_bytes(seen, kernels), cache_line);
   const Workspace workspace(packed + workspace_of(algorithm, problem, resources) +
-                            copy_bytes(algorithm, problem, kernels, ending, output));
+                            residual_copy_of(algorithm, problem, kernels, ending, output));
   return pack_weights(seen, kernels, workspace.data()) &&
-         run(algorithm, problem, resources, activation, input, workspace.data(), bias, output, ending,
-             workspace.data() + packed);
+         run_part(algorithm, problem, resources, activation, input, workspace.data(), bias, output, ending,
+                  workspace.data() + packed);
 }
 
 }  // namespace
@@ -153,9 +64,9 @@ bool Plan::run(const void* input, void* output, const Ending& ending) const {
   const State& s = *state_;
   const Resources resources = resources_for(s.problem, *s.kernels);
   const Workspace workspace(workspace_of(*s.algorithm, s.problem, resources) +
-                            copy_bytes(*s.algorithm, s.problem, *s.kernels, ending, output));
-  return fastconv::run(*s.algorithm, s.problem, resources, s.activation, input, s.packed.data(), s.bias.data(), output,
-                       ending, workspace.data());
+                            residual_copy_of(*s.algorithm, s.problem, *s.kernels, ending, output));
+  return run_part(*s.algorithm, s.problem, resources, s.activation, input, s.packed.data(), s.bias.data(), output,
+                  ending, workspace.data());
 }
 
 bool Plan::is_brief() const { return state_->brief; }

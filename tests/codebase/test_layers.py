@@ -1,5 +1,5 @@
 """The layers, read from `#include` and `import` lines: base <- kernels, isa <- gemm <- winograd, integer <-
-algorithms <- dispatch, measure <- src <- python. Include downward only.
+algorithms <- dispatch, measure <- src <- python; lowering is beside the kernels. Include downward only.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ MAY_INCLUDE = {
     "algorithms": {"fastconv", "base", "kernels", "gemm", "winograd"},
     "integer": {"fastconv", "base", "kernels", "gemm"},
     "dispatch": {"fastconv", "base", "kernels", "gemm", "integer", "algorithms"},
+    "lowering": {"fastconv", "base"},
     "measure": {"fastconv", "base", "kernels", "gemm", "algorithms", "dispatch"},
 }
 
