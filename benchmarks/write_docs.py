@@ -20,6 +20,8 @@ import doc_operators
 import doc_tables
 import doc_winograd
 
+from fastconv.bench.json_files import read_json
+
 ROOT = Path(__file__).resolve().parents[1]
 MEASURED = ROOT / "docs" / "measured"
 FUNCTIONS = doc_tables.PARTS | doc_errors.PARTS | doc_integers.PARTS | doc_operators.PARTS | doc_winograd.PARTS
@@ -30,9 +32,17 @@ def documents() -> list[Path]:
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
+def read(path: Path) -> Any:
+    """A file of JSON; ValueError with its name if it cannot be read."""
+    try:
+        return read_json(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot read {path}: {error}") from None
+
+
 def load(name: str) -> dict[str, Any]:
     """A file of docs/measured, by its name without ".json"; with that name as "file"."""
-    data: dict[str, Any] = json.loads((MEASURED / f"{name}.json").read_text("utf-8"))
+    data: dict[str, Any] = read(MEASURED / f"{name}.json")
     return {**data, "file": name}
 
 
@@ -47,7 +57,13 @@ def written(text: str, *, readme: bool = False) -> str:
 
     def part(match: re.Match[str]) -> str:
         name, *files = match[2].split()
-        lines = FUNCTIONS[name](*map(load, files))
+        if name not in FUNCTIONS:
+            raise ValueError(f"no function makes the part {name!r}")
+        try:
+            lines = FUNCTIONS[name](*map(load, files))
+        except (LookupError, TypeError) as error:
+            what = f"{type(error).__name__}: {error}"
+            raise ValueError(f"{', '.join(files)}: expected what {name!r} is made of ({what})") from error
         body = "\n".join(lines).replace("MEASURED/", f"{folder}/")
         return f"{match[1]}\n{body}\n{match[3]}"
 
@@ -56,7 +72,7 @@ def written(text: str, *, readme: bool = False) -> str:
 
 def add(run: Path, name: str) -> None:
     """Keep what a run wrote, without its white space, as docs/measured/NAME.json."""
-    data = json.loads(run.read_text("utf-8"))
+    data = read(run)
     (MEASURED / f"{name}.json").write_text(json.dumps(data, separators=(",", ":")) + "\n", "utf-8")
 
 
@@ -67,20 +83,27 @@ def main() -> int:
                         help="first copy a run to docs/measured/NAME.json")  # fmt: skip
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if something would change")
     options = parser.parse_args()
-    for run, name in options.add:
-        add(Path(run), name)
+    try:
+        return write([(Path(run), name) for run, name in options.add], check=options.check)
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def write(added: list[tuple[Path, str]], *, check: bool) -> int:
+    for run, name in added:
+        add(run, name)
     stale = []
     for path in documents():
         text = path.read_text("utf-8")
         new = written(text, readme=path.parent == ROOT)
         if new != text:
             stale.append(path)
-            if not options.check:
+            if not check:
                 path.write_text(new, "utf-8")
     for path in stale:
-        what = "is not what docs/measured says" if options.check else "written"
+        what = "is not what docs/measured says" if check else "written"
         print(f"{path.relative_to(ROOT)}: {what}", file=sys.stderr)
-    return int(options.check and bool(stale))
+    return int(check and bool(stale))
 
 
 if __name__ == "__main__":

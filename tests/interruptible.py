@@ -6,6 +6,7 @@ import contextlib
 import signal
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 
 def _heed_sigint() -> None:
@@ -13,19 +14,15 @@ def _heed_sigint() -> None:
 
 
 @contextlib.contextmanager
-def interruptible(command: list[str]) -> Iterator[subprocess.Popen[str]]:
-    """The running command, its standard output and error piped; killed at the end if it still runs.
+def interruptible(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """The running command, its standard output and error piped unless `options` of Popen say otherwise; killed at the
+    end if it still runs.
 
     Whoever runs the tests in the background of a shell ignores SIGINT, children inherit that, and Python then leaves
     it ignored: so the child gets the default back before it becomes the command.
     """
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=_heed_sigint,
-    )
+    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, **{**piped, **options}, text=True, preexec_fn=_heed_sigint)
     with process:
         try:
             yield process

@@ -140,6 +140,18 @@ def measure_chains(
     return rows
 
 
+def memory_needed(chains: Sequence[Chain], dtype: str) -> int:
+    """Bytes that measuring them takes at least: all are prepared before the first is timed."""
+    item = np.dtype(dtype).itemsize
+    total = 0
+    for chain in chains:
+        problems = [layer.problem(dtype) for layer in chain.layers]
+        total += problems[0].input_bytes + chain.weights * item + sum(problem.output_bytes for problem in problems)
+        total += sum(_core.packed_bytes(choose(problem, prepared=True).algorithm, problem) for problem in problems)
+    first = chains[0].layers[0].problem(dtype)
+    return total + first.input_bytes // item * 8  # random images are float64 at first
+
+
 def prepared(chain: Chain, dtype: str) -> Callable[[], object]:
     """A call that computes the whole chain into arrays made beforehand, weights packed."""
     x: Array = chain.layers[0].random_input(dtype)

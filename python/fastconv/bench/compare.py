@@ -214,6 +214,22 @@ def study(
     )
 
 
+def memory_needed(layer: NamedLayer, dtype: str, algorithms: Sequence[str], limits: Limits = BALANCED) -> int:
+    """Bytes that a study of the layer takes at least, the making of its input from a photograph among them."""
+    problem = limits.problem(layer.problem(dtype))
+    taking = [name for name in algorithms if _core.rejects(name, problem) is None]
+    item = np.dtype(dtype).itemsize
+    images, filters = problem.input_bytes // item, problem.weight_bytes // item
+    return (
+        images * (3 * 8 + item)  # planes, the whole of them, the same at mean 0: float64; and as the layer takes it
+        + filters * (8 + item)
+        + problem.output_bytes * (len(taking) + 1)
+        + problem.output_bytes // item * 8  # the result in float64
+        + sum(_core.packed_bytes(name, problem) for name in taking)
+        + max((_core.workspace_bytes(name, problem) for name in taking), default=0)
+    )
+
+
 def _prepared_call(
     layer: NamedLayer, x: Array, w: Array, algorithm: str, limits: Limits, y: Array
 ) -> Callable[[], object]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from fastconv import _core
 
 LEAST = 0.03
 """Quartiles that lie apart by less than this share count as the same."""
@@ -86,11 +88,55 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any], engine: str 
     )
 
 
-def _layers(record: Mapping[str, Any], which: str) -> dict[str, dict[str, Any]]:
+_FIGURE = (1e-9, 1e18)
+"""Between these lies every time and rate that was measured; their quotients are finite."""
+
+_TIMES = ("time_median_us", "time_first_quartile_us", "time_third_quartile_us")
+
+
+class _Unlike(Exception):
+    """A record is not what ``fastconv bench --json`` writes; the text says where and why."""
+
+
+def _layers(record: Any, which: str) -> dict[str, dict[str, Any]]:
+    """The layers by name, once all that is read of them later is known to be there."""
     try:
-        return {layer["name"]: layer for layer in record["layers"]}
-    except (KeyError, TypeError):
-        raise ValueError(f"{which}: expected what fastconv bench --json writes") from None
+        for at, layer in _items("", record, "layers"):
+            _field(at, layer, "name", str)
+            _field(at, layer, "peak_gflop_per_s", float)
+            for where, entry in _items(f"{at}.", layer, "entries"):
+                _field(where, entry, "engine", str)
+                if _field(where, entry, "time_median_us", float, optional=True) is not None:
+                    for name in _TIMES:
+                        _field(where, entry, name, float)
+                    _field(where, entry, "noisy", bool)
+    except _Unlike as error:
+        own = _core.build_info()["version"]
+        version = record.get("fastconv_version", own) if isinstance(record, dict) else own
+        wrote = "" if version == own else f" (fastconv {version} wrote it, this is {own})"
+        raise ValueError(f"{which}: expected what fastconv bench --json writes, but {error}{wrote}") from None
+    return {layer["name"]: layer for layer in record["layers"]}
+
+
+def _items(at: str, holder: Any, name: str) -> Iterator[tuple[str, Any]]:
+    for number, item in enumerate(_field(at.removesuffix("."), holder, name, list)):
+        yield f"{at}{name}[{number}]", item
+
+
+def _field(at: str, holder: Any, name: str, kind: type, *, optional: bool = False) -> Any:
+    """The value, checked: a list, a text, a bool, or as `float` a positive number."""
+    if not isinstance(holder, dict):
+        raise _Unlike(f"{at or 'the whole'} is no object")
+    place = f"{at}.{name}".removeprefix(".")
+    if name not in holder:
+        raise _Unlike(f"{place} is missing")
+    value = holder[name]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    right = is_number and _FIGURE[0] < value < _FIGURE[1] if kind is float else isinstance(value, kind)
+    if not right and not (optional and value is None):
+        expected = {float: "a number above 0", str: "a text", list: "a list", bool: "true or false"}[kind]
+        raise _Unlike(f"{place} is not {expected}")
+    return value
 
 
 def _without(layers: Iterable[str], others: Mapping[str, Any]) -> tuple[str, ...]:

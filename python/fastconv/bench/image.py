@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 # Source: M. Roberts, "The unreasonable effectiveness of quasirandom sequences", 2018.
 _STEP_X, _STEP_Y = 0.7548776662466927, 0.5698402909980532
 _SCALES = (1.0, 2.0, 4.0)  # source pixels per channel pixel
+
+MOST_PIXELS = 2 * 89_478_485
+"""Beyond this Pillow, too, takes a file for one that was made to fill the memory."""
 
 
 def default_photograph() -> Path:
@@ -33,13 +37,25 @@ def load(path: Path) -> Image:
 
     Raises:
         ImportError: Pillow is not installed.
-        OSError: The file cannot be read, or is no image that Pillow knows.
+        OSError: The file cannot be read, is no image that Pillow knows, is damaged, or has more than `MOST_PIXELS`.
     """
     from PIL import Image
 
-    with Image.open(path) as picture:
-        rgb: Image.Image = picture.convert("RGB")
-    return rgb
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pixels, which are counted here, and about what is around them
+            with Image.open(path) as picture:
+                width, height = picture.size
+                if width * height <= MOST_PIXELS:
+                    rgb: Image.Image = picture.convert("RGB")
+                    return rgb
+    except Image.DecompressionBombError as error:
+        raise OSError(f"too large: {error}") from None
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # Pillow's readers raise whatever they stumble on: SyntaxError, zlib.error
+        raise OSError(f"damaged: {error}") from error
+    raise OSError(f"expected at most {MOST_PIXELS} pixels, got {width} x {height}")
 
 
 def as_input(photograph: Image, shape: tuple[int, int, int, int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:

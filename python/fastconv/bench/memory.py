@@ -18,8 +18,11 @@ import multiprocessing
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +63,9 @@ def measure_growth(work: Callable[..., Iterator[None]], *args: object, timeout: 
     context = _context()
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(sender, work, args), daemon=True)
-    process.start()
-    sender.close()
     try:
+        start(process)
+        sender.close()
         if not receiver.poll(timeout):
             raise TimeoutError(f"memory measurement took longer than {timeout:g} s")
         answer = receiver.recv()
@@ -71,11 +74,31 @@ def measure_growth(work: Callable[..., Iterator[None]], *args: object, timeout: 
         raise RuntimeError(f"memory measurement ended with exit code {process.exitcode}") from None
     finally:
         receiver.close()
-        process.kill()  # once it has answered, its own ending is only lost time
-        process.join()
+        if process.pid is not None:
+            process.kill()  # once it has answered, its own ending is only lost time
+            process.join()
     if isinstance(answer, Growth):
         return answer
     raise RuntimeError(f"memory measurement failed: {answer}")
+
+
+def start(process: BaseProcess) -> None:
+    """Start a process that Ctrl-C does not reach before it has said what it does with it: it would print a traceback.
+
+    It begins with SIGINT blocked, as does a fork server that is started on the way. This process gets its SIGINT after.
+    """
+    resource_tracker.ensure_running()  # or it would be started on the way, and let SIGINT through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def heed_ctrl_c() -> None:
+    """Of a process begun by :func:`start`: Ctrl-C ends it without a traceback of its own."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def preload(*modules: str) -> None:
@@ -92,11 +115,14 @@ def _context() -> Any:
 
 
 def _child(sender: Connection, work: Callable[..., Iterator[None]], args: tuple[object, ...]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a traceback of its own
+    heed_ctrl_c()
+    answer: Growth | str
     try:
-        sender.send(_growth(work(*args)))
+        answer = _growth(work(*args))
     except Exception as error:  # whatever it is, the measuring process reports it
-        sender.send(f"{type(error).__name__}: {error}")
+        answer = f"{type(error).__name__}: {error}"
+    with suppress(BrokenPipeError):  # it was interrupted, and waits no longer
+        sender.send(answer)
 
 
 def _growth(stages: Iterator[None]) -> Growth:

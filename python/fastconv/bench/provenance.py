@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import _core
+from fastconv.bench.texts import path_text
 
 
 def provenance() -> dict[str, Any]:
@@ -26,5 +27,5 @@ def provenance() -> dict[str, Any]:
         "numpy_version": np.__version__,
         "platform": platform.platform(),
         "utc": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "argv": sys.argv[1:],
+        "argv": [path_text(argument) for argument in sys.argv[1:]],
     }

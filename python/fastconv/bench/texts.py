@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from fastconv.introspection import quantity
+
+
+def path_text(path: Path | str) -> str:
+    """A file's name as text that can be written anywhere: bytes that are no UTF-8 as \\xff."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def time_text(microseconds: float) -> str:

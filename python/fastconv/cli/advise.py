@@ -9,7 +9,7 @@ from typing import Any
 from fastconv.arguments import as_layer
 from fastconv.bench import memory, texts
 from fastconv.bench.alternatives import alternatives
-from fastconv.bench.chain import ChainRow, measure_chains
+from fastconv.bench.chain import ChainRow, measure_chains, memory_needed
 from fastconv.bench.layers import NamedLayer
 from fastconv.bench.provenance import provenance
 from fastconv.cli import options as opt
@@ -49,6 +49,9 @@ def run(options: argparse.Namespace) -> int:
     output.require("rich")
     layer = _layer(options)
     chains = list(alternatives(layer))
+    opt.require_memory(
+        options, memory_needed(chains, options.dtype), f"input {layer.input_shape}, weight {layer.weight_shape}"
+    )
     memory.preload("fastconv.bench.chain")
     with opt.machine(options), progress(len(chains), "alternatives") as (step, advance):
         origin = provenance() | {name: getattr(options, name) for name in ("dtype", "seconds", "repeats")}

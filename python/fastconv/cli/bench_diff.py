@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from fastconv.bench import texts
 from fastconv.bench.diff import Change, Difference, difference
+from fastconv.bench.json_files import read_json
+from fastconv.bench.texts import path_text
 from fastconv.cli import options as opt
 from fastconv.cli import output
 
@@ -44,13 +45,12 @@ def run(options: argparse.Namespace) -> int:
     return int(any(change.verdict == "slower" for change in found.changes))
 
 
-def _read(options: argparse.Namespace, which: str) -> dict[str, Any]:
+def _read(options: argparse.Namespace, which: str) -> Any:
     path: Path = getattr(options, which)
     try:
-        data: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return read_json(path)
     except (OSError, ValueError) as error:
-        options.parser.error(f"argument {which}: cannot read {path}: {error}")
-    return data
+        options.parser.error(f"argument {which}: cannot read {path_text(path)}: {error}")
 
 
 def _show(found: Difference, *, show_all: bool) -> None:

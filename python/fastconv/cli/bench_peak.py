@@ -33,6 +33,7 @@ def add_parser(subjects: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     if not options.json:
         output.require("rich")
+    opt.require_memory(options, 5 * 8 * options.size**2, f"argument --size: a GEMM of {options.size}^3")
     isas = available_isas() if options.isa is None else (options.isa,)
     with opt.machine(options):
         origin = provenance()

@@ -11,9 +11,10 @@ from pathlib import Path
 from fastconv import _core
 from fastconv.arguments import as_layer
 from fastconv.bench import image, memory
-from fastconv.bench.compare import Effort, study
+from fastconv.bench.compare import Effort, memory_needed, study
 from fastconv.bench.layers import NamedLayer
 from fastconv.bench.provenance import provenance
+from fastconv.bench.texts import path_text
 from fastconv.cli import compare_report as report
 from fastconv.cli import options as opt
 from fastconv.cli import output, plot
@@ -97,17 +98,20 @@ def run(options: argparse.Namespace) -> int:
     if options.plot is not None and (obstacle := plot.obstacle(options.plot)) is not None:
         opt.usage_error(options, f"plot: {obstacle}")
     families, limits = _families(options), opt.limits(options)
+    for layer in (layer for _, layers in families for layer in layers):
+        needed = memory_needed(layer, options.dtype, options.algorithms, limits)
+        opt.require_memory(options, needed, f"{layer.name} on {layer.input_shape}")
     path = options.image or image.default_photograph()
     try:
         photograph = image.load(path)
     except OSError as error:
-        opt.usage_error(options, f"image: cannot read {path}: {error}")
+        opt.usage_error(options, f"image: cannot read {path_text(path)}: {error}")
     memory.preload(study.__module__, "scipy.signal")
     effort = Effort(options.seconds, options.repeats, not options.no_memory, not options.no_baselines)
     count = sum(len(layers) for _, layers in families)
     print(f"comparing {len(options.algorithms)} algorithms on {count} layers", file=sys.stderr, flush=True)
     with opt.machine(options):
-        name = str(options.image or f"{path.name}, of matplotlib's sample data")
+        name = path_text(options.image or f"{path.name}, of matplotlib's sample data")
         origin = provenance() | {"image": name, "image_pixels": list(photograph.size)} | limits.options
         begin = time.monotonic()
         parts = []

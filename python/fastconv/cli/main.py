@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
 from fastconv import _core
-from fastconv.cli import advise, bench, compare, explain, info, study
+from fastconv.cli import advise, bench, compare, explain, info, streams, study
 from fastconv.cli.output import MissingExtra
 
+EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE
@@ -29,29 +29,39 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
+    Bad input ends in argparse's way, with a message that names the option. What fails beside it, fails here: whatever
+    the machine, its files and its streams can do to a command is a line on standard error. Other exceptions are
+    mistakes of this program, and keep their tracebacks.
+
     Args:
         argv: Arguments without the program's name; None for those of the process.
     Returns:
-        The exit code: 0, 1 if something failed, 2 for bad options or a missing extra, 130 after Ctrl-C.
+        The exit code: 0, 1 if something failed, 2 for bad options or a missing extra, 130 after Ctrl-C, 141 if the
+        reader of standard output has left.
     """
     try:
-        options = build_parser().parse_args(argv)
-        code: int = options.run(options)
-        sys.stdout.flush()
+        with streams.usable():
+            try:
+                options = build_parser().parse_args(argv)
+                code: int = options.run(options)
+            except SystemExit:
+                sys.stdout.flush()  # of --help: here, where a failure has a message, not when the interpreter ends
+                raise
+            sys.stdout.flush()
+            return code
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        streams.say("interrupted")
+        code = EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read us has left. The interpreter would flush once more when it ends, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_BROKEN_PIPE
+        code = EXIT_BROKEN_PIPE
     except MissingExtra as missing:
-        print(missing, file=sys.stderr)
-        return EXIT_USAGE
+        streams.say(str(missing))
+        code = EXIT_USAGE
     except MemoryError as error:
-        print(f"fastconv: not enough memory: {error}", file=sys.stderr)
-        return 1
+        streams.say(f"fastconv: not enough memory: {error}" if str(error) else "fastconv: not enough memory")
+        code = EXIT_FAILED
     except (OSError, RuntimeError) as error:
-        print(f"fastconv: {error}", file=sys.stderr)
-        return 1
+        streams.say(f"fastconv: {error}")
+        code = EXIT_FAILED
+    streams.drop_unwritten()
     return code

@@ -9,6 +9,8 @@ from typing import NoReturn
 
 from fastconv import numerics
 from fastconv.arguments import DTYPES, Limits, as_accuracy
+from fastconv.bench import texts
+from fastconv.bench.capacity import available_memory
 from fastconv.geometry import Padding
 from fastconv.isa import available_isas, use_isa
 from fastconv.threads import MAX_THREADS, num_threads
@@ -140,6 +142,15 @@ def machine(options: argparse.Namespace) -> Iterator[None]:
         yield
 
 
+def require_memory(options: argparse.Namespace, needed: int, what: str) -> None:
+    """End with exit code 2 if `what` needs more bytes than this process may still take: before any of them is taken."""
+    if needed > (available := available_memory()):
+        options.parser.error(
+            f"{what}: expected what fits into memory, but it takes at least {texts.bytes_text(needed)}, and "
+            f"{texts.bytes_text(available)} are available"
+        )
+
+
 def usage_error(
     options: argparse.Namespace, error: Exception | str, aliases: Mapping[str, str] | None = None
 ) -> NoReturn:
@@ -155,5 +166,6 @@ def usage_error(
     parser: argparse.ArgumentParser = options.parser
     argument = (aliases or {}).get(argument, argument)
     if hasattr(options, argument):
-        parser.error(f"argument --{argument.replace('_', '-')}: {rest.strip()}")
+        flag = f"--{argument.replace('_', '-')}"
+        parser.error(f"argument {flag if flag in parser.format_usage() else argument}: {rest.strip()}")
     parser.error(str(error))

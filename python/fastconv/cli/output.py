@@ -6,13 +6,16 @@ import csv
 import ctypes
 import importlib
 import io
-import json
 import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from fastconv.bench.json_files import as_json
+from fastconv.bench.texts import path_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -39,8 +42,23 @@ def require(*modules: str) -> None:
 
 
 def write_json(data: Mapping[str, Any]) -> None:
-    """To standard output; refuses NaN, which is no JSON."""
-    sys.stdout.write(json.dumps(data, indent=2, allow_nan=False) + "\n")
+    """To standard output; infinity and NaN are null."""
+    sys.stdout.write(as_json(data, indent=2))
+
+
+def obstacle(path: Path) -> str | None:
+    """Why this file cannot be written, or None: to be known before minutes of measuring. Its contents stay."""
+    is_new = not os.path.lexists(path)
+    try:
+        # A pipe without a reader would otherwise be waited for.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o666))
+    except FileNotFoundError:
+        return f"no such folder: {path_text(path.absolute().parent)}"
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
+        return f"cannot write {path_text(path)}: {getattr(error, 'strerror', None) or error}"
+    if is_new:
+        path.unlink()
+    return None
 
 
 @contextmanager

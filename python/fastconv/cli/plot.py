@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastconv.bench.compare import Row
+from fastconv.bench.texts import path_text
+from fastconv.cli import output
 from fastconv.cli.compare_report import Part
 from fastconv.study.drawing import COLOURS, MARKERS, OTHERS, Style
 
@@ -24,9 +26,8 @@ def obstacle(path: Path) -> str | None:
 
     kinds = FigureCanvasAgg.get_supported_filetypes()
     if path.suffix.removeprefix(".") not in kinds:
-        return f"expected a file name ending in .png or another of {', '.join(sorted(kinds))}, got {str(path)!r}"
-    folder = path.absolute().parent
-    return None if folder.is_dir() else f"no such folder: {folder}"
+        return f"expected a file name ending in .png or another of {', '.join(sorted(kinds))}, got {path_text(path)!r}"
+    return output.obstacle(path)
 
 
 def new_figure(rows: int, columns: int, *, height: float, sharey: bool = False) -> tuple[Figure, Any]:
@@ -42,7 +43,7 @@ def new_figure(rows: int, columns: int, *, height: float, sharey: bool = False) 
 def save(figure: Figure, path: Path) -> None:
     """Write it, and say on standard error where."""
     figure.savefig(path)
-    print(f"drawn: {path}", file=sys.stderr)
+    print(f"drawn: {path_text(path)}", file=sys.stderr)
 
 
 def draw(path: Path, parts: Sequence[Part], subtitle: str) -> None:

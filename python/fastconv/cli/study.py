@@ -45,16 +45,29 @@ def _sections(text: str) -> tuple[Section, ...]:
     return tuple(section for section in SECTIONS if section.key in names)
 
 
+def _require_folder(options: argparse.Namespace) -> None:
+    """End with exit code 2 if the report could not be written: minutes of measuring would be lost."""
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        paths = [options.out / name for name in (run.DATA, run.REPORT)]
+        reasons = [output.obstacle(path) if path.is_dir() else output.obstacle(run.part_of(path)) for path in paths]
+    except (OSError, ValueError) as error:
+        reasons = [str(error)]
+    for reason in filter(None, reasons):
+        opt.usage_error(options, f"out: {reason}")
+
+
 def run_study(options: argparse.Namespace) -> int:
     """Measure and write, or only write; say where the report is."""
     output.require("rich", "matplotlib")
     if options.redraw:
         try:
             run.redraw(options.out, options.sections)
-        except (FileNotFoundError, ValueError) as error:
+        except (OSError, ValueError) as error:
             opt.usage_error(options, f"redraw: {error}")
         print(options.out / run.REPORT)
         return 0
+    _require_folder(options)
     if options.fresh:
         (options.out / run.DATA).unlink(missing_ok=True)
     scale = SCALES[options.scale]

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fastconv import _core
+from fastconv.bench.json_files import as_json, read_json
 from fastconv.bench.provenance import provenance
+from fastconv.bench.texts import path_text
 from fastconv.study.page import page
 from fastconv.study.section import Job, Say, Scale, Section
 
@@ -95,33 +98,55 @@ def study(
 def unfinished(folder: Path, like: Mapping[str, Any]) -> dict[str, Any] | None:
     """The record of a study that was stopped and may be gone on with; None if there is none."""
     try:
-        record: dict[str, Any] = json.loads((folder / DATA).read_text("utf-8"))
+        record = read_json(folder / DATA)
     except (FileNotFoundError, ValueError):
         return None
-    same = all(record.get(name) == like[name] for name in _SAME) and set(like["sections"]) == set(record["sections"])
-    return record if same and not record["complete"] else None
+    same = (
+        isinstance(record, dict)
+        and all(record.get(name) == like[name] for name in _SAME)
+        and isinstance(record.get("seconds"), float)
+        and isinstance(record.get("sections"), dict)
+        and set(like["sections"]) == set(record["sections"])
+        and all(isinstance(section, dict) for section in record["sections"].values())
+    )
+    return record if same and record.get("complete") is False else None
 
 
 def redraw(folder: Path, sections: Sequence[Section]) -> dict[str, Any]:
     """Write report.html anew from report.json.
 
     Raises:
-        OSError, ValueError: There is no finished report.json.
+        OSError, ValueError: There is no finished report.json, or it is not what this version writes.
     """
-    record: dict[str, Any] = json.loads((folder / DATA).read_text("utf-8"))
+    path = folder / DATA
+    record: Any = read_json(path)
+    if not isinstance(record, dict) or not isinstance(record.get("sections"), dict):
+        raise ValueError(f"{path_text(path)}: expected what fastconv study writes")
     if not record.get("complete"):
-        raise ValueError(f"{folder / DATA}: expected a finished study, got one that was stopped")
+        raise ValueError(f"{path_text(path)}: expected a finished study, got one that was stopped")
     known = [section for section in sections if section.key in record["sections"]]
-    _write(folder / REPORT, page(record, known))
+    try:
+        text = page(record, known)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise ValueError(
+            f"{path_text(path)}: expected what fastconv {_core.build_info()['version']} study writes, got a file of "
+            f"fastconv {record.get('fastconv_version')} with other contents ({type(error).__name__}: {error})"
+        ) from error
+    _write(folder / REPORT, text)
     return record
 
 
 def _json(record: Mapping[str, Any]) -> str:
-    return json.dumps(record, indent=1, allow_nan=False) + "\n"
+    return as_json(record, indent=1)
+
+
+def part_of(path: Path) -> Path:
+    """Where a file is written before it takes its place."""
+    return path.with_name(path.name + ".part")
 
 
 def _write(path: Path, text: str) -> None:
     """Whole or not at all: whoever stops us finds the old file or the new one."""
-    part = path.with_name(path.name + ".part")
+    part = part_of(path)
     part.write_text(text, "utf-8")
     part.replace(path)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from types import TracebackType
 
+from fastconv.bench.memory import start
 from fastconv.bench.peers.case import Case
 from fastconv.bench.peers.engine import Engine, describe
 
@@ -35,7 +36,7 @@ class Probe:
     def _start(self) -> None:
         self._connection, theirs = self._context.Pipe()
         self._process = self._context.Process(target=_serve, args=(theirs, self._engines, self._threads), daemon=True)
-        self._process.start()
+        start(self._process)
         theirs.close()
 
     def failure(self, name: str, case: Case) -> str | None:
