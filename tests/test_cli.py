@@ -231,6 +231,8 @@ def test_bench_peak() -> None:
         (("explain", "--input", "0,0", "--weight", "64,64,3,3"), "--input"),
         (("advise", "--input", "64,56,56"), "--weight"),
         (("advise", "--input", "64,8,8", "--weight", "64,63,3,3"), "--weight"),
+        (("advise", "--input", "0,64,8,8", "--weight", "64,64,3,3"), "--input"),
+        (("compare", "--max-error", "1e-30"), "--max-error"),
         (("bench", "diff", "/no/such.json", "/no/such.json"), "before"),
         (("bench", "peak", "--isa", "mmx"), "--isa"),
         (("bench", "peak", "--seconds", "-1"), "--seconds"),

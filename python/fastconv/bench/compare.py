@@ -215,9 +215,14 @@ def study(
 
 
 def memory_needed(layer: NamedLayer, dtype: str, algorithms: Sequence[str], limits: Limits = BALANCED) -> int:
-    """Bytes that a study of the layer takes at least, the making of its input from a photograph among them."""
+    """Bytes that a study of the layer takes at least, the making of its input from a photograph among them.
+
+    Raises:
+        ValueError: No algorithm keeps the limits.
+    """
     problem = limits.problem(layer.problem(dtype))
-    taking = [name for name in algorithms if _core.rejects(name, problem) is None]
+    auto = choose(problem, prepared=True, max_error=limits.most).algorithm
+    taking = [name for name in {auto: None} | dict.fromkeys(algorithms) if _core.rejects(name, problem) is None]
     item = np.dtype(dtype).itemsize
     images, filters = problem.input_bytes // item, problem.weight_bytes // item
     return (

@@ -86,6 +86,8 @@ def _layer(options: argparse.Namespace) -> NamedLayer:
         ).problem
     except (ValueError, TypeError) as error:
         opt.usage_error(options, error, opt.SHAPE_ALIASES)
+    if p.N == 0:
+        opt.usage_error(options, f"input: expected N of at least 1, got shape {options.input}")
     return NamedLayer(
         f"{p.R}x{p.S}", p.C, p.H, p.W, p.K, p.R, p.S, p.N, options.stride,
         ((p.pad_top, p.pad_bottom), (p.pad_left, p.pad_right)), options.dilation, p.groups,

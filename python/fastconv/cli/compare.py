@@ -99,7 +99,10 @@ def run(options: argparse.Namespace) -> int:
         opt.usage_error(options, f"plot: {obstacle}")
     families, limits = _families(options), opt.limits(options)
     for layer in (layer for _, layers in families for layer in layers):
-        needed = memory_needed(layer, options.dtype, options.algorithms, limits)
+        try:
+            needed = memory_needed(layer, options.dtype, options.algorithms, limits)
+        except ValueError as error:
+            opt.usage_error(options, error)
         opt.require_memory(options, needed, f"{layer.name} on {layer.input_shape}")
     path = options.image or image.default_photograph()
     try:
