@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <new>
 #include <span>
 #include <string>
@@ -79,8 +80,23 @@ struct ArrayShape {
     }
     return true;
   }
+  // Of an array; without axes if it has more than a shape may have.
+  static ArrayShape of(const PlainArray& array) {
+    ArrayShape shape;
+    shape.nd = array.nd <= int(shape.sizes.size()) ? array.nd : 0;
+    std::copy_n(array.sizes, shape.nd, shape.sizes.begin());
+    return shape;
+  }
   bool is_of(const PlainArray& array) const {
     return array.nd == nd && std::equal(array.sizes, array.sizes + nd, sizes.begin());
+  }
+  std::size_t hash() const {
+    std::uint64_t mixed = std::uint64_t(nd);
+    for (const py::ssize_t size : sizes) {
+      mixed = (mixed ^ std::uint64_t(size)) * 0x9e3779b97f4a7c15u;
+      mixed ^= mixed >> 29;
+    }
+    return std::size_t(mixed);
   }
   bool operator==(const ArrayShape&) const = default;
 };

@@ -5,6 +5,7 @@
 #include "call.hpp"
 #include "fastconv/isa.hpp"
 #include "fastconv/machine.hpp"
+#include "fastconv/memory.hpp"
 #include "fastconv/threads.hpp"
 #include "run_released.hpp"
 
@@ -73,6 +74,9 @@ void bind_machine(py::module_& module) {
     set_num_threads(n);
   });
   module.def("default_num_threads", &default_num_threads);
+  module.def("idle_bytes", &idle_bytes);
+  module.def("most_idle_bytes", &most_idle_bytes);
+  module.def("release_memory", &release_memory, py::call_guard<py::gil_scoped_release>());
   module.def("cpu_info", [] {
     const CpuInfo& cpu = cpu_info();
     py::dict info;

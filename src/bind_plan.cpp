@@ -122,7 +122,8 @@ py::array call_weight_gradient(const ConvProblem& p, const py::array& x, const p
 }  // namespace
 
 void bind_plan(py::module_& module) {
-  py::class_<Operation, std::shared_ptr<Operation>>(module, "Operation");
+  py::class_<Operation, std::shared_ptr<Operation>>(module, "Operation")
+      .def_property_readonly("packed_bytes", &Operation::packed_bytes);
   py::class_<Plan, Operation, std::shared_ptr<Plan>>(module, "Plan", py::is_final())
       .def(py::init(&make_plan), py::arg("problem"), py::arg("algorithm"), py::arg("weight"),
            py::arg("bias") = py::none(), py::arg("activation") = py::none())
@@ -130,7 +131,6 @@ void bind_plan(py::module_& module) {
       .def_property_readonly("problem", [](const Plan& plan) { return plan.problem(); })
       .def_property_readonly("algorithm", [](const Plan& plan) { return plan.algorithm().name; })
       .def_property_readonly("isa", &Plan::isa)
-      .def_property_readonly("packed_bytes", &Plan::packed_bytes)
       .def_property_readonly("workspace_bytes", &Plan::workspace_bytes);
   module.def("run_once", &call_once, py::arg("problem"), py::arg("algorithm"), py::arg("activation"), py::arg("x"),
              py::arg("weight"), py::arg("bias"), py::arg("out"), py::arg("residual") = py::none());

@@ -1,13 +1,12 @@
 // The call of an operator, `op(x, out=y, residual=r)`, without running any Python code: Operator is what Conv2d and its
-// like inherit their call from. It keeps plans by the shape of the input. An input like one seen before goes to its
-// plan as it is; whatever else comes (an array that is not plain, an `out` that cannot be written to, wrong shapes)
-// goes to the Python method
-// `_checked_call`, which copies, makes plans, or says what is wrong.
+// like inherit their call from. It keeps plans by the shape of the input, the ones used last, as many as some bytes of
+// packed weights hold. An input like one seen before goes to its plan as it is; whatever else comes (an array that is
+// not plain, an `out` that cannot be written to, wrong shapes) goes to the Python method `_checked_call`, which copies,
+// makes plans, or says what is wrong.
 //
 // A plain CPython type: pybind11's dispatch takes about 1 us of a call, this about 0.1.
-#include <algorithm>
-#include <new>
-#include <vector>
+#include <list>
+#include <unordered_map>
 
 #include "call.hpp"
 #include "run_released.hpp"
@@ -19,22 +18,61 @@ namespace {
 struct Entry {
   ArrayShape input, output;
   py::object owner;  // of the plan
-  const Operation* plan;
+  const Operation* plan;  // null if it is none that can be called here
+  std::size_t bytes;
+};
+
+struct ShapeHash {
+  std::size_t operator()(const ArrayShape& shape) const { return shape.hash(); }
+};
+
+// Guarded by the GIL, like everything here.
+class Kept {
+ public:
+  // What is found moves to the front.
+  const Entry* find(const ArrayShape& input) {
+    if (entries_.empty()) return nullptr;
+    if (entries_.front().input == input) return &entries_.front();
+    const auto found = by_shape_.find(input);
+    if (found == by_shape_.end()) return nullptr;
+    entries_.splice(entries_.begin(), entries_, found->second);
+    return &entries_.front();
+  }
+
+  // Of the others those used last stay, `least` in all, and more as long as all take at most `most` bytes.
+  void add(Entry fresh, std::size_t least, std::size_t most) {
+    std::list<Entry> dropped;  // goes last: to destroy an object may run any code
+    if (const auto known = by_shape_.find(fresh.input); known != by_shape_.end()) drop(known->second, dropped);
+    bytes_ += fresh.bytes;
+    entries_.push_front(std::move(fresh));
+    by_shape_[entries_.front().input] = entries_.begin();
+    while (entries_.size() > least && entries_.size() > 1 && bytes_ > most) drop(std::prev(entries_.end()), dropped);
+  }
+
+  std::size_t size() const { return entries_.size(); }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  using Place = std::list<Entry>::iterator;
+
+  void drop(Place place, std::list<Entry>& to) {
+    bytes_ -= place->bytes;
+    by_shape_.erase(place->input);
+    to.splice(to.end(), entries_, place);
+  }
+
+  std::list<Entry> entries_;  // the one used last comes first
+  std::unordered_map<ArrayShape, Place, ShapeHash> by_shape_;
+  std::size_t bytes_ = 0;
 };
 
 struct Operator {
-  PyObject_HEAD std::vector<Entry>* entries;  // the one used last comes first; null until there is one
+  PyObject_HEAD Kept* kept;  // null until there is something
 };
 
-// Guarded by the GIL, like everything here. What is found moves to the front.
-template <class Match>
-const Entry* find(PyObject* self, Match&& match) {
-  auto* entries = reinterpret_cast<Operator*>(self)->entries;
-  if (!entries) return nullptr;
-  const auto found = std::find_if(entries->begin(), entries->end(), match);
-  if (found == entries->end()) return nullptr;
-  std::rotate(entries->begin(), found, found + 1);
-  return &entries->front();
+const Entry* find(PyObject* self, const ArrayShape& input) {
+  Kept* const kept = reinterpret_cast<Operator*>(self)->kept;
+  return kept ? kept->find(input) : nullptr;
 }
 
 // (x, out=None, *, residual=None, accumulate=False), the first two by position or by name.
@@ -65,22 +103,24 @@ struct Arguments {
 PyObject* call_directly(PyObject* self, const Arguments& given) {
   PlainArray from{}, to{};
   if (!from.read(given.x)) return nullptr;
-  const Entry* entry = find(self, [&](const Entry& e) { return e.input.is_of(from); });
-  if (!entry || entry->plan->dtype() != from.dtype) return nullptr;
+  const Entry* entry = find(self, ArrayShape::of(from));
+  if (!entry || !entry->plan || entry->plan->dtype() != from.dtype) return nullptr;
+  // From here on the entry may be dropped: whatever makes an object may run other code, without the GIL others do.
+  const py::object owner = entry->owner;
+  const Operation& plan = *entry->plan;
+  const ArrayShape output = entry->output;
 
   py::object y;
   if (given.out == Py_None) {
-    y = new_array(from.dtype, entry->output.nd, entry->output.sizes.data());
+    y = new_array(from.dtype, output.nd, output.sizes.data());
     to.read(y.ptr());
   } else {
-    if (!to.read(given.out) || !to.writable || to.dtype != from.dtype || !entry->output.is_of(to) || overlap(to, from))
+    if (!to.read(given.out) || !to.writable || to.dtype != from.dtype || !output.is_of(to) || overlap(to, from))
       return nullptr;
     y = py::reinterpret_borrow<py::object>(given.out);
   }
   Ending ending;
   if (!read_residual(given.residual, given.accumulate, given.out, to, ending.residual)) return nullptr;
-  const py::object owner = entry->owner;  // without the GIL others may drop the entry
-  const Operation& plan = *entry->plan;
   run_released(plan.is_brief(), [&] { return plan.run(from.data, to.data, ending); });
   return y.release().ptr();
 }
@@ -95,52 +135,58 @@ PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
   return checked ? PyObject_Call(checked.ptr(), args, kwargs) : nullptr;
 }
 
-// _keep(input_shape, output_shape, plan, most)
+// _keep(input_shape, output_shape, plan, bytes, least, most)
 PyObject* keep(PyObject* self, PyObject* const* args, Py_ssize_t count) {
-  if (count != 4) {
-    PyErr_Format(PyExc_TypeError, "_keep: got %zd arguments, expected 4", count);
+  if (count != 6) {
+    PyErr_Format(PyExc_TypeError, "_keep: got %zd arguments, expected 6", count);
     return nullptr;
   }
   Entry fresh{};
   if (!fresh.input.read(args[0]) || !fresh.output.read(args[1])) return nullptr;
-  const std::size_t most = PyLong_AsSize_t(args[3]);
+  fresh.bytes = PyLong_AsSize_t(args[3]);
+  const std::size_t least = PyLong_AsSize_t(args[4]), most = PyLong_AsSize_t(args[5]);
   if (PyErr_Occurred()) return nullptr;
   return or_raise([&]() -> PyObject* {
     fresh.owner = py::reinterpret_borrow<py::object>(args[2]);
-    fresh.plan = &fresh.owner.cast<const Operation&>();
-    auto*& entries = reinterpret_cast<Operator*>(self)->entries;
-    if (!entries) entries = new std::vector<Entry>;
-    std::erase_if(*entries, [&](const Entry& e) { return e.input == fresh.input; });
-    entries->insert(entries->begin(), std::move(fresh));
-    if (entries->size() > most) entries->pop_back();
+    if (py::isinstance<Operation>(fresh.owner)) fresh.plan = &fresh.owner.cast<const Operation&>();
+    auto*& kept = reinterpret_cast<Operator*>(self)->kept;
+    if (!kept) kept = new Kept;
+    kept->add(std::move(fresh), least, most);
     Py_RETURN_NONE;
   });
 }
 
 PyObject* kept(PyObject* self, PyObject* shape) {
   ArrayShape wanted;
-  if (!wanted.read(shape)) return nullptr;
-  const Entry* entry = find(self, [&](const Entry& e) { return e.input == wanted; });
+  const bool is_shape = wanted.read(shape);
+  if (!is_shape) PyErr_Clear();
+  const Entry* entry = is_shape ? find(self, wanted) : nullptr;
   return Py_NewRef(entry ? entry->owner.ptr() : Py_None);
 }
 
 PyObject* plans(PyObject* self, PyObject*) {
-  const auto* entries = reinterpret_cast<Operator*>(self)->entries;
-  return PyLong_FromSize_t(entries ? entries->size() : 0);
+  const Kept* const all = reinterpret_cast<Operator*>(self)->kept;
+  return PyLong_FromSize_t(all ? all->size() : 0);
+}
+
+PyObject* plan_bytes(PyObject* self, PyObject*) {
+  const Kept* const all = reinterpret_cast<Operator*>(self)->kept;
+  return PyLong_FromSize_t(all ? all->bytes() : 0);
 }
 
 void destroy(PyObject* self) {
   PyTypeObject* const type = Py_TYPE(self);
-  delete reinterpret_cast<Operator*>(self)->entries;
+  delete reinterpret_cast<Operator*>(self)->kept;
   type->tp_free(self);
   Py_DECREF(type);
 }
 
 PyMethodDef methods[] = {
     {"_keep", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&keep)), METH_FASTCALL,
-     "Keep a plan for inputs of a shape, instead of the one used least recently if there are many."},
+     "Keep a plan for inputs of a shape, and of the others as many as may be kept."},
     {"_kept", &kept, METH_O, "The plan kept for inputs of a shape, or None."},
     {"_plans", &plans, METH_NOARGS, "How many plans are kept."},
+    {"_plan_bytes", &plan_bytes, METH_NOARGS, "Their bytes, as they were said."},
     {nullptr, nullptr, 0, nullptr},
 };
 

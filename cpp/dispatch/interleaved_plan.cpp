@@ -235,6 +235,11 @@ bool InterleavedPlan::run(const void* input, void* output, const Ending& ending)
 
 bool InterleavedPlan::is_brief() const { return state_->brief; }
 DType InterleavedPlan::dtype() const { return state_->shape.dtype; }
+std::size_t InterleavedPlan::packed_bytes() const {
+  std::size_t bytes = 0;
+  for (const PhasedPlan& phased : state_->plans) bytes += phased.plan->packed_bytes();
+  return bytes;
+}
 const InterleavedShape& InterleavedPlan::shape() const { return state_->shape; }
 const std::vector<PhasedPlan>& InterleavedPlan::plans() const { return state_->plans; }
 std::size_t InterleavedPlan::workspace_bytes() const { return state_->bytes; }

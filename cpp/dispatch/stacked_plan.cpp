@@ -162,6 +162,11 @@ bool StackedPlan::run(const void* input, void* output, const Ending& ending) con
 
 bool StackedPlan::is_brief() const { return state_->brief; }
 DType StackedPlan::dtype() const { return state_->shape.dtype; }
+std::size_t StackedPlan::packed_bytes() const {
+  std::size_t bytes = 0;
+  for (const StackPhase& phase : state_->phases) bytes += phase.operation ? phase.operation->packed_bytes() : 0;
+  return bytes;
+}
 const StackShape& StackedPlan::shape() const { return state_->shape; }
 std::size_t StackedPlan::workspace_bytes() const { return state_->images_bytes + state_->outputs_bytes; }
 

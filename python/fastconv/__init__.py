@@ -23,6 +23,7 @@ from fastconv.introspection import (
     summary,
 )
 from fastconv.isa import available_isas, use_isa, warn_of_environment
+from fastconv.memory import release_memory
 from fastconv.prepared import Conv1d, Conv2d, Conv3d
 from fastconv.prepared_transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from fastconv.threads import get_num_threads, num_threads, set_num_threads
@@ -69,6 +70,7 @@ __all__ = [
     "num_threads",
     "onnx",
     "rejects",
+    "release_memory",
     "set_num_threads",
     "show_config",
     "signal",

@@ -114,6 +114,10 @@ class Problem:
 class Operation:
     """What an operator can keep and call: a plan, or what is made of plans."""
 
+    @property
+    def packed_bytes(self) -> int:
+        """Of weights, of all plans that it is made of."""
+
 @final
 class Plan(Operation):
     """A problem, an algorithm, an ISA and packed weights: everything that is done once.
@@ -206,6 +210,8 @@ class InterleavedPlan(Operation):
     @property
     def plans(self) -> tuple[Plan, ...]: ...
     @property
+    def packed_bytes(self) -> int: ...
+    @property
     def workspace_bytes(self) -> int:
         """Of outputs before they are interleaved; the plans have theirs beside it."""
 
@@ -228,6 +234,8 @@ class StackedPlan(Operation):
     ) -> None: ...
     def __call__(self, x: _Array, out: _Array | None = None, residual: _Array | None = None) -> _Array:
         """x: (N, C, D, H * W), out, residual: (N, K, planes, P * Q), or channels last; else as for Plan."""
+    @property
+    def packed_bytes(self) -> int: ...
     @property
     def workspace_bytes(self) -> int: ...
 
@@ -282,11 +290,25 @@ class Operator:
         residual: npt.ArrayLike | None = None,
         accumulate: bool = False,
     ) -> npt.NDArray[Any]: ...
-    def _keep(self, input_shape: tuple[int, ...], output_shape: tuple[int, ...], plan: Operation, most: int, /) -> None:
-        """From now on, arrays of this shape go to the plan as they are. The `most` used last are kept."""
-    def _kept(self, input_shape: tuple[int, ...], /) -> Any: ...
+    def _keep(
+        self,
+        input_shape: tuple[int, ...],
+        output_shape: tuple[int, ...],
+        plan: object,
+        bytes: int,
+        least: int,
+        most: int,
+        /,
+    ) -> None:
+        """From now on, arrays of this shape go to the plan as they are, if it is an :class:`Operation`.
+
+        Those used last stay: `least` of them, and more as long as their bytes, as they were said, are at most `most`.
+        """
+    def _kept(self, input_shape: tuple[int, ...], /) -> Any:
+        """The plan for inputs of this shape, or None."""
     def _plans(self) -> int:
         """How many there are."""
+    def _plan_bytes(self) -> int: ...
 
 # --- the registry -------------------------------------------------------------------------------------------
 def algorithms() -> tuple[str, ...]: ...
@@ -395,6 +417,11 @@ def set_isa(name: str) -> None:
     """ValueError if the name is unknown or the CPU cannot run it."""
 
 def get_num_threads() -> int: ...
+def idle_bytes() -> int:
+    """Of workspace that calls have left for the next ones."""
+
+def most_idle_bytes() -> int: ...
+def release_memory() -> int: ...
 def set_num_threads(n: int) -> None:
     """1 <= n <= 256."""
 

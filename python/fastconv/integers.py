@@ -17,7 +17,7 @@ from fastconv.arrays import as_out, is_ready, ready
 from fastconv.dtypes import as_any_array, as_tensor, is_tensor
 from fastconv.geometry import AnyPadding, Steps
 from fastconv.integer_arguments import IntegerArray, Requantization, Sums, as_bytes, as_sums, byte_type
-from fastconv.prepared_call import PLANS_KEPT
+from fastconv.prepared_call import Keeping
 
 __all__ = ["ConvInteger", "Requantization", "conv_integer"]
 
@@ -36,12 +36,12 @@ class _Prepared(NamedTuple):
         return self.laid.batched and len(self.laid.extents) == 2
 
 
-class ConvInteger:
+class ConvInteger(Keeping):
     """A convolution of int8 or uint8 numbers with weights of its own, packed once per input shape: ``op(x)``.
 
     Arguments are those of :func:`conv_integer`, with the input's dtype in the place of the input. The weights are
-    copied. ``op(x, out=y)`` writes to `y`. At most 16 plans are kept, the oldest going first; a plan runs the
-    instruction set that was in use when it was made. Operators can be called from many threads at once, and be pickled.
+    copied. ``op(x, out=y)`` writes to `y`. Plans are kept as in :class:`fastconv.Conv2d`; a plan runs the instruction
+    set that was in use when it was made. Operators can be called from many threads at once, and be pickled.
 
     Args:
         input_dtype: "int8" or "uint8".
@@ -81,23 +81,22 @@ class ConvInteger:
     def __setstate__(self, sums: Sums) -> None:
         self._sums = sums
         self._dtype = np.dtype(sums.input_dtype)
-        self._plans: dict[Shape, _Prepared] = {}
 
-    def __call__(self, x: npt.ArrayLike, out: IntegerArray | None = None) -> IntegerArray:
+    def __call__(  # type: ignore[override]
+        self, x: npt.ArrayLike, out: IntegerArray | None = None
+    ) -> IntegerArray:
         """Convolve; shapes, dtypes and errors as of :func:`conv_integer`."""
         if out is None and type(x) is np.ndarray and x.dtype == self._dtype:
-            known = self._plans.get(x.shape)
+            known = self._kept(x.shape)
             if known is not None and known.is_plain and x.flags.carray:
-                return known.plan(x)
+                return known.plan(x)  # type: ignore[no-any-return]
         array = as_bytes(x, "x")
         if array.dtype.name != self._sums.input_dtype:
             raise TypeError(f"x: expected {self._sums.input_dtype}, got {array.dtype.name}; nothing is converted")
-        prepared = self._plans.get(array.shape)
+        prepared = self._kept(array.shape)
         if prepared is None:
             prepared = _prepare(self._sums, array.shape, "x")
-            if len(self._plans) >= PLANS_KEPT:
-                self._plans.pop(next(iter(self._plans)), None)
-            self._plans[array.shape] = prepared
+            self._keep_plan(array.shape, prepared.output_shape, prepared, prepared.plan.packed_bytes)
         y = _run(self._sums, prepared, array, out, {"x": array})
         return _like(x, y, out)
 

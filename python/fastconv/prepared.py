@@ -31,7 +31,7 @@ from fastconv.composite import Bordered, Converted, as_own_bias, as_weight
 from fastconv.dispatch import as_algorithm
 from fastconv.dtypes import check_activation, is_converted
 from fastconv.geometry import LINE, PLANE, VOLUME, AnyPadding, Geometry, Space, Steps, as_geometry
-from fastconv.prepared_call import PLANS_KEPT, Prepared
+from fastconv.prepared_call import Prepared
 
 
 class _Recipe(NamedTuple):
@@ -128,7 +128,7 @@ class _Convolution(Prepared):
         plan = self._kept(input_shape)
         if plan is None:
             plan = self._recipe.plan(layer)
-            self._keep(input_shape, layer.output_shape, plan, PLANS_KEPT)
+            self._keep_plan(input_shape, layer.output_shape, plan, plan.packed_bytes)
         return plan, layer
 
     def __repr__(self) -> str:
@@ -201,8 +201,9 @@ class Conv2d(_Explained):
     `out` must have the result's exact shape and dtype and share no memory with `x`. ``residual=`` and
     ``accumulate=`` are those of :func:`conv2d`.
 
-    A plan is made when a shape is first seen, and kept for the 16 shapes used last; it runs the instruction set that
-    was in use when it was made. Operators can be called from many threads at once, and be pickled.
+    A plan is made when a shape is first seen. Plans of the 16 shapes used last are kept, and those of further shapes as
+    long as all packed weights together take at most 64 MiB. A plan runs the instruction set that was in use when it was
+    made. Operators can be called from many threads at once, and be pickled.
 
     Args:
         weight: Filters, shape (K, C // groups, R, S), float32, float64, half precision or complex.
@@ -267,7 +268,7 @@ class Conv3d(_Convolution):
             limits = as_accuracy(recipe.accuracy, recipe.max_error)
             spec = as_activation(recipe.activation)
             plan = volumes.plan(volume, w, recipe.bias, spec, recipe.algorithm, limits, prepared=True)
-            self._keep(input_shape, volume.output_shape, plan, PLANS_KEPT)
+            self._keep_plan(input_shape, volume.output_shape, plan, plan.packed_bytes)
         return plan, volume.shapes_for(plan)
 
 

@@ -10,11 +10,21 @@ from fastconv.arrays import Reshaped, as_added, as_array, as_out, as_residual, r
 from fastconv.composite import Bordered, Converted, on_tensors
 from fastconv.dtypes import is_tensor
 
-# Input shapes an operator keeps a plan for; each plan holds packed weights of its own.
+# Each plan holds packed weights of its own. An operator keeps those used last: so many whatever they take, and more as
+# long as all of them take no more bytes than that, each counted with what it holds beside weights.
 PLANS_KEPT = 16
+PLAN_BYTES = 64 * 1024 * 1024
+_BESIDE_WEIGHTS = 4096
 
 
-class Prepared(_core.Operator):
+class Keeping(_core.Operator):
+    """What keeps plans by the shape of the input. Many threads may do so at a time."""
+
+    def _keep_plan(self, input_shape: Shape, output_shape: Shape, plan: object, packed_bytes: int) -> None:
+        self._keep(input_shape, output_shape, plan, packed_bytes + _BESIDE_WEIGHTS, PLANS_KEPT, PLAN_BYTES)
+
+
+class Prepared(Keeping):
     """An operator that follows from its recipe, a named tuple with `weight` and more."""
 
     _recipe: Any

@@ -14,6 +14,7 @@ from fastconv.arguments import (
     as_accuracy,
     as_activation,
     as_layout,
+    as_shape,
 )
 from fastconv.arrays import Reshaped, ready
 from fastconv.composite import Converted, as_own_bias, as_weight
@@ -28,7 +29,7 @@ from fastconv.geometry import (
     Steps,
 )
 from fastconv.phases import Transposed
-from fastconv.prepared_call import PLANS_KEPT, Prepared
+from fastconv.prepared_call import Prepared
 from fastconv.spread import Spread, as_spread, as_spread_filters, fit_transposed, make_plan
 from fastconv.volumes import Volume
 
@@ -109,9 +110,9 @@ class _Transposition(Prepared):
             return self._made_of.operators[0].explain(input_shape)  # type: ignore[no-any-return]
         recipe = self._recipe
         limits = as_accuracy(recipe.accuracy, recipe.max_error)
-        return introspection.explain_problems(
-            self._layer(input_shape, "input_shape").problems(), recipe.algorithm, limits
-        )
+        # A tuple of ints: what is remembered of layers takes no list, and 1.0 for 1.
+        shape = as_shape(input_shape, "input_shape", f"{recipe.layout} {recipe.layout[1:]}")
+        return introspection.explain_problems(self._layer(shape, "input_shape").problems(), recipe.algorithm, limits)
 
     def _layer(self, input_shape: object, name: str) -> Transposed | Volume:
         recipe = self._recipe
@@ -128,7 +129,7 @@ class _Transposition(Prepared):
         limits = as_accuracy(recipe.accuracy, recipe.max_error)
         spec = as_activation(recipe.activation)
         plan, shapes = make_plan(layer, w, recipe.bias, spec, recipe.algorithm, limits, prepared=True)
-        self._keep(input_shape, layer.output_shape, plan, PLANS_KEPT)
+        self._keep_plan(input_shape, layer.output_shape, plan, plan.packed_bytes)
         return plan, shapes
 
     def __repr__(self) -> str:
@@ -176,7 +177,7 @@ class ConvTranspose2d(_Transposition):
     """A transposed convolution with weights of its own, brought into order once per shape of input.
 
     Arguments are those of :func:`conv_transpose2d`. Calls, threads, copies and pickles are as with :class:`Conv2d`: a
-    call with a shape seen before, the 16 last of which are kept, runs no Python code.
+    call with a shape whose plan is kept runs no Python code.
 
     Args:
         weight: Filters, shape (C, K // groups, R, S), float32, float64, half precision or complex.

@@ -11,6 +11,7 @@
 #include "check.hpp"
 #include "fastconv/interleaved_plan.hpp"
 #include "fastconv/isa.hpp"
+#include "fastconv/memory.hpp"
 #include "fastconv/spread_product.hpp"
 #include "fastconv/stacked_plan.hpp"
 #include "fastconv/threads.hpp"
@@ -254,5 +255,9 @@ int main() {
     CHECK(set_isa(isa).empty());
     for (const Layout layout : {Layout::nchw, Layout::nhwc}) all<float>(layout), all<double>(layout);
   }
+  const std::size_t kept = idle_bytes();
+  CHECK(kept > 0 && kept <= most_idle_bytes());
+  CHECK(release_memory() == kept);
+  CHECK(idle_bytes() == 0 && release_memory() == 0);
   return failures != 0;
 }

@@ -64,6 +64,7 @@ class InterleavedPlan final : public Operation {
   bool run(const void* input, void* output, const Ending& ending) const override;
   bool is_brief() const override;
   DType dtype() const override;
+  std::size_t packed_bytes() const override;
 
   const InterleavedShape& shape() const;
   const std::vector<PhasedPlan>& plans() const;

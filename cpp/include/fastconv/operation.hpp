@@ -1,6 +1,8 @@
 // What an operator calls: from one array to another, of fixed shapes, with everything prepared beforehand.
 #pragma once
 
+#include <cstddef>
+
 #include "fastconv/dtype.hpp"
 
 namespace fastconv {
@@ -24,6 +26,7 @@ class Operation {
   bool run(const void* input, void* output) const { return run(input, output, {}); }
   virtual bool is_brief() const = 0;  // as fastconv::is_brief in plan.hpp
   virtual DType dtype() const = 0;
+  virtual std::size_t packed_bytes() const = 0;  // of weights that it keeps
 };
 
 }  // namespace fastconv

@@ -33,7 +33,7 @@ class Plan final : public Operation {
   const ConvProblem& problem() const;
   const Algorithm& algorithm() const;
   const char* isa() const;
-  std::size_t packed_bytes() const;
+  std::size_t packed_bytes() const override;
   std::size_t workspace_bytes() const;  // of one call, with the present number of threads
 
  private:

@@ -41,6 +41,7 @@ class StackedPlan final : public Operation {
   bool run(const void* input, void* output, const Ending& ending) const override;
   bool is_brief() const override;
   DType dtype() const override;
+  std::size_t packed_bytes() const override;
 
   const StackShape& shape() const;
   std::size_t workspace_bytes() const;  // of images and outputs; operations have theirs beside it
