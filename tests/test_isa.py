@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from instruction_sets import WHOLE_NUMBERS, Kernels
 
 import fastconv
 from fastconv import _core
@@ -61,3 +62,29 @@ def test_a_plan_keeps_the_isa_it_was_made_with():
         plan = _core.Plan(_core.Problem("float32", 1, 2, 5, 5, 3, 3, 3), "direct", w)
     assert plan.isa == "scalar"
     assert plan(x).shape == (1, 3, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("available", "features", "left_out"),
+    [
+        (("scalar", "avx2", "avx512"), ("avx512f", "avx512_vnni"), ()),
+        (("scalar", "avx2", "avx512"), ("avx512f",), ("dot_vnni",)),
+        (("scalar", "avx2"), (), ("avx512", "dot_vnni")),
+        (("scalar",), ("avx512_vnni",), ("avx2", "avx512", "dot_avx2", "dot_vnni")),
+    ],
+)
+def test_the_summary_names_the_kernels_that_the_cpu_could_not_run(available, features, left_out):
+    kernels = Kernels.of(("scalar", "avx2", "avx512"), available, features)
+    assert kernels.left_out == left_out
+    text = "\n".join(kernels.lines())
+    assert ("NOT TESTED" in text) == bool(left_out)
+    for name in ("scalar", "avx2", "avx512", *WHOLE_NUMBERS.values()):
+        line = next(line for line in text.splitlines() if name in line.replace(":", ",").replace(",", " ").split())
+        assert ("NOT TESTED" in line) == (name in left_out)
+
+
+def test_a_green_run_says_what_it_could_not_run():
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{__file__}::test_isa_context"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert set(Kernels.here().lines()) <= set(done.stdout.splitlines())

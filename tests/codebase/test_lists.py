@@ -7,6 +7,7 @@ import importlib
 import re
 
 import pytest
+from instruction_sets import WHOLE_NUMBERS
 from sources import PACKAGE, ROOT, cpp_files, module_name, python_files
 
 import fastconv
@@ -48,6 +49,11 @@ def test_every_isa_has_a_file_flags_and_a_row():
     order = [name for name in re.findall(r"\{&(\w+)::kernels,", rows) if name in _core.compiled_isas()]
     assert tuple(order) == _core.compiled_isas()
     assert set(fastconv.available_isas()) <= set(_core.compiled_isas())
+
+
+def test_the_summary_of_the_tests_knows_every_isa():
+    cmake = text_of("cmake/isa.cmake")
+    assert_same([*WHOLE_NUMBERS, *WHOLE_NUMBERS.values()], re.findall(r"\(FASTCONV_FLAGS_(\w+)", cmake))
 
 
 def test_cmake_lists_every_cpp_file():
