@@ -1,0 +1,81 @@
+"""A call of :func:`fastconv.torch.conv2d` and the like, from its arguments to a function with derivatives."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from fastconv.arguments import lay
+from fastconv.geometry import Space, as_geometry
+from fastconv.torch.found import torch
+from fastconv.torch.functions import Convolution
+from fastconv.torch.spec import Spec
+from fastconv.torch.state import is_recorded
+
+_HALVES = () if torch is None else (torch.bfloat16, torch.float16)
+_DTYPES = () if torch is None else (torch.float32, torch.float64, *_HALVES)
+
+
+def convolve(
+    space: Space, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: Any
+) -> Any:
+    """The convolution of checked tensors, in float32 or float64."""
+    geometry = as_geometry(stride, padding, dilation, groups, space)
+    laid = lay(_shape(input), _shape(weight), geometry, space.layouts[0], ("input", "weight"))
+    if bias is not None and _shape(bias) != (laid.K,):
+        raise ValueError(f"bias: expected shape ({laid.K},), one value per filter, got {_shape(bias)}")
+    spec = Spec.of(geometry, laid.pads)
+    images = input if laid.batched else input.unsqueeze(0)
+    if is_recorded():
+        y = torch.ops.fastconv.convolution(images, weight, bias, *spec.lists())
+    else:
+        y = Convolution.apply(images, weight, bias, spec)
+    return y if laid.batched else y.squeeze(0)
+
+
+def convolve_any(space: Space, input: Any, weight: Any, bias: Any, *geometry: Any) -> Any:
+    """The same of any tensors: TypeError for those that it cannot take.
+
+    Half precision is storage, as in :mod:`fastconv.dtypes`; autocasting makes it of all but float64, as PyTorch does.
+    """
+    tensors = {"input": input, "weight": weight} | ({} if bias is None else {"bias": bias})
+    for name, tensor in tensors.items():
+        _check(tensor, name)
+    if torch.is_autocast_enabled("cpu"):
+        wanted = torch.get_autocast_dtype("cpu")
+        tensors = {
+            name: tensor if tensor.dtype == torch.float64 else tensor.to(wanted) for name, tensor in tensors.items()
+        }
+    dtype = tensors["input"].dtype
+    for name, tensor in tensors.items():
+        if tensor.dtype != dtype:
+            raise TypeError(f"{name}: expected {dtype}, the dtype of input, got {tensor.dtype}")
+    if dtype in _HALVES:
+        tensors = {name: tensor.to(torch.float32) for name, tensor in tensors.items()}
+    y = convolve(space, tensors["input"], tensors["weight"], tensors.get("bias"), *geometry)
+    return y.to(dtype)
+
+
+def _check(tensor: Any, name: str) -> None:
+    if not isinstance(tensor, torch.Tensor):
+        raise TypeError(f"{name}: expected a tensor, got {type(tensor).__name__}")
+    if tensor.is_nested:
+        raise TypeError(f"{name}: expected a tensor with one shape, got a nested one")
+    if tensor.layout != torch.strided:
+        raise TypeError(f"{name}: expected a tensor of strided layout, got {tensor.layout}")
+    if tensor.device.type not in ("cpu", "meta"):
+        raise TypeError(f"{name}: expected a tensor on the CPU, got one on {tensor.device}")
+    if tensor.dtype not in _DTYPES:
+        raise TypeError(f"{name}: expected dtype float32, float64, bfloat16 or float16, got {tensor.dtype}")
+
+
+def _shape(tensor: Any) -> tuple[Any, ...]:
+    """The shape in numbers, for checks: of a graph that is recorded those of this call, also where it has symbols."""
+    shape = tensor.shape
+    if torch.compiler.is_dynamo_compiling():
+        return tuple(shape)
+    if torch._C._get_tracing_state() is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", torch.jit.TracerWarning)
+            return tuple(int(size) for size in shape)
+    return tuple(size if type(size) is int else size.node.hint for size in shape)
