@@ -159,3 +159,36 @@ MISTAKES = [
 def test_mistakes_are_named(change, error, message):
     with pytest.raises(error, match="^" + re.escape(message)):
         fastconv.grad.conv2d_weight(**{"input": X, "weight_size": SIZE, "grad_output": DY, **change})
+
+
+# Maps so narrow that a column of taps sees left padding alone: its last pixel lies before the row.
+NARROW = [
+    ((1,), (3,), 1), ((2,), (5,), 2), ((3,), (7,), 3), ((1,), (7,), 3), ((2,), (7,), 6),
+    ((9, 1), (3, 3), 1), ((1, 1), (3, 3), 1), ((2, 2), (5, 5), 2), ((3, 3), (7, 7), 3), ((2, 3), (7, 7), 3),
+    ((5, 2), (7, 7), 3), ((4, 1), (5, 5), 2), ((3, 4), (7, 7), (3, 6)), ((4, 17), (5, 5), (2, 4)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("isa", fastconv.available_isas())
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("extents", "kernel", "pads"), NARROW)
+def test_taps_that_see_left_padding_alone_have_gradients_of_zero(extents, kernel, pads, dtype, isa):
+    """What lies before an image's rows is infinite here, and must not be looked at."""
+    channels = 5
+    shape = (1, channels, *extents)
+    x, size, dy = case(1, channels, extents, channels, kernel, 1, pads, 1, channels, dtype)
+    memory = np.full(3 * x.size + 64, np.inf, dtype)
+    inner = memory[x.size + 32 : 2 * x.size + 32].reshape(shape)
+    inner[...] = x
+    function = getattr(fastconv.grad, f"conv{len(extents)}d_weight")
+    with fastconv.use_isa(isa):
+        dw = function(inner, size, dy, 1, pads, 1, channels)
+    assert_close(dw, weight_gradient(x, dy, kernel, 1, pads, 1, channels))
+
+
+def test_the_gradient_of_a_signal_one_sample_long():
+    x, dy = np.array([[[3.0], [5.0]]]), np.array([[[1.0], [10.0]]])
+    for isa in fastconv.available_isas():
+        with fastconv.use_isa(isa):
+            dw = fastconv.grad.conv1d_weight(x, (2, 1, 3), dy, 1, 1, 1, 2)
+        assert np.array_equal(dw, [[[0, 3, 0]], [[0, 50, 0]]])

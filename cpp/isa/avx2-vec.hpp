@@ -6,6 +6,8 @@
 
 #define FASTCONV_ISA avx2
 
+#include "isa/lanes.hpp"
+
 namespace fastconv::avx2 {
 namespace {
 
@@ -18,14 +20,13 @@ struct Vec<float> {
   using Mask = __m256i;
   __m256 v;
 
-  static Mask first(int n) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  static Mask first(ptrdiff_t n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(clamped(n, lanes)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   }
-  // Lanes i with column + i in [0, width); both below 2^31.
+  // Lanes i with column + i in [0, width), none if the width is not above 0.
   using Window = Mask;
   static Window window(ptrdiff_t width, ptrdiff_t column) {
-    const __m256i at = _mm256_add_epi32(_mm256_set1_epi32(int(column)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-    return _mm256_cmpeq_epi32(at, _mm256_min_epu32(at, _mm256_set1_epi32(int(width) - 1)));
+    return _mm256_andnot_si256(first(-column), first(width - column));
   }
   static Vec zero() { return {_mm256_setzero_ps()}; }
   static Vec broadcast(float x) { return {_mm256_set1_ps(x)}; }
@@ -33,9 +34,7 @@ struct Vec<float> {
   static Vec load(const float* p, Mask m) { return {_mm256_maskload_ps(p, m)}; }
   static Vec load_window(const float* row, ptrdiff_t width, ptrdiff_t column) {
     if (column >= 0 && column + lanes <= width) return load(row + column);
-    const ptrdiff_t low = column < 0 ? -column : 0, high = width - column;
-    if (high <= 0 || low >= lanes) return zero();
-    return load(row + column, _mm256_andnot_si256(first(int(low)), first(int(high < lanes ? high : lanes))));
+    return load(row + column, window(width, column));
   }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
   void stream(float* p) const { _mm256_stream_ps(p, v); }  // past the caches; aligned
@@ -48,11 +47,10 @@ struct Vec<double> {
   using Mask = __m256i;
   __m256d v;
 
-  static Mask first(int n) { return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)); }
+  static Mask first(ptrdiff_t n) { return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)); }
   using Window = Mask;
   static Window window(ptrdiff_t width, ptrdiff_t column) {
-    const __m128i at = _mm_add_epi32(_mm_set1_epi32(int(column)), _mm_setr_epi32(0, 1, 2, 3));
-    return _mm256_cvtepi32_epi64(_mm_cmpeq_epi32(at, _mm_min_epu32(at, _mm_set1_epi32(int(width) - 1))));
+    return _mm256_andnot_si256(first(-column), first(width - column));
   }
   static Vec zero() { return {_mm256_setzero_pd()}; }
   static Vec broadcast(double x) { return {_mm256_set1_pd(x)}; }
@@ -60,9 +58,7 @@ struct Vec<double> {
   static Vec load(const double* p, Mask m) { return {_mm256_maskload_pd(p, m)}; }
   static Vec load_window(const double* row, ptrdiff_t width, ptrdiff_t column) {
     if (column >= 0 && column + lanes <= width) return load(row + column);
-    const ptrdiff_t low = column < 0 ? -column : 0, high = width - column;
-    if (high <= 0 || low >= lanes) return zero();
-    return load(row + column, _mm256_andnot_si256(first(int(low)), first(int(high < lanes ? high : lanes))));
+    return load(row + column, window(width, column));
   }
   void store(double* p) const { _mm256_storeu_pd(p, v); }
   void stream(double* p) const { _mm256_stream_pd(p, v); }

@@ -6,6 +6,8 @@
 
 #define FASTCONV_ISA avx512
 
+#include "isa/lanes.hpp"
+
 namespace fastconv::avx512 {
 namespace {
 
@@ -18,23 +20,16 @@ struct Vec<float> {
   using Mask = __mmask16;
   __m512 v;
 
-  static Mask first(int n) { return Mask((1u << n) - 1u); }
-  // Lanes i with column + i in [0, width); both below 2^31.
+  static Mask first(ptrdiff_t n) { return Mask((1u << clamped(n, lanes)) - 1u); }
+  // Lanes i with column + i in [0, width), none if the width is not above 0.
   using Window = Mask;
-  static Window window(ptrdiff_t width, ptrdiff_t column) {
-    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    const __m512i at = _mm512_add_epi32(_mm512_set1_epi32(int(column)), lane);
-    return _mm512_cmplt_epu32_mask(at, _mm512_set1_epi32(int(width)));
-  }
+  static Window window(ptrdiff_t width, ptrdiff_t column) { return Mask(first(width - column) & ~first(-column)); }
   static Vec zero() { return {_mm512_setzero_ps()}; }
   static Vec broadcast(float x) { return {_mm512_set1_ps(x)}; }
   static Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
   static Vec load(const float* p, Mask m) { return {_mm512_maskz_loadu_ps(m, p)}; }
   static Vec load_window(const float* row, ptrdiff_t width, ptrdiff_t column) {
-    const ptrdiff_t low = column < 0 ? -column : 0, high = width - column;
-    if (high <= 0 || low >= lanes) return zero();
-    const unsigned m = (high >= lanes ? 0xffffu : (1u << high) - 1u) & (0xffffu << low);
-    return {_mm512_maskz_loadu_ps(Mask(m), row + column)};
+    return load(row + column, window(width, column));
   }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   void stream(float* p) const { _mm512_stream_ps(p, v); }  // past the caches; aligned
@@ -47,21 +42,15 @@ struct Vec<double> {
   using Mask = __mmask8;
   __m512d v;
 
-  static Mask first(int n) { return Mask((1u << n) - 1u); }
+  static Mask first(ptrdiff_t n) { return Mask((1u << clamped(n, lanes)) - 1u); }
   using Window = Mask;
-  static Window window(ptrdiff_t width, ptrdiff_t column) {
-    const __m256i at = _mm256_add_epi32(_mm256_set1_epi32(int(column)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-    return _mm256_cmplt_epu32_mask(at, _mm256_set1_epi32(int(width)));
-  }
+  static Window window(ptrdiff_t width, ptrdiff_t column) { return Mask(first(width - column) & ~first(-column)); }
   static Vec zero() { return {_mm512_setzero_pd()}; }
   static Vec broadcast(double x) { return {_mm512_set1_pd(x)}; }
   static Vec load(const double* p) { return {_mm512_loadu_pd(p)}; }
   static Vec load(const double* p, Mask m) { return {_mm512_maskz_loadu_pd(m, p)}; }
   static Vec load_window(const double* row, ptrdiff_t width, ptrdiff_t column) {
-    const ptrdiff_t low = column < 0 ? -column : 0, high = width - column;
-    if (high <= 0 || low >= lanes) return zero();
-    const unsigned m = (high >= lanes ? 0xffu : (1u << high) - 1u) & (0xffu << low);
-    return {_mm512_maskz_loadu_pd(Mask(m), row + column)};
+    return load(row + column, window(width, column));
   }
   void store(double* p) const { _mm512_storeu_pd(p, v); }
   void stream(double* p) const { _mm512_stream_pd(p, v); }
@@ -171,11 +160,8 @@ struct Vec<Narrow<float>> {
   using Window = Mask;
   __m256 v;
 
-  static Mask first(int n) { return Mask((1u << n) - 1u); }
-  static Window window(ptrdiff_t width, ptrdiff_t column) {
-    const __m256i at = _mm256_add_epi32(_mm256_set1_epi32(int(column)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-    return _mm256_cmplt_epu32_mask(at, _mm256_set1_epi32(int(width)));
-  }
+  static Mask first(ptrdiff_t n) { return Mask((1u << clamped(n, lanes)) - 1u); }
+  static Window window(ptrdiff_t width, ptrdiff_t column) { return Mask(first(width - column) & ~first(-column)); }
   static Vec zero() { return {_mm256_setzero_ps()}; }
   static Vec broadcast(float x) { return {_mm256_set1_ps(x)}; }
   static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
@@ -191,11 +177,8 @@ struct Vec<Narrow<double>> {
   using Window = Mask;
   __m256d v;
 
-  static Mask first(int n) { return Mask((1u << n) - 1u); }
-  static Window window(ptrdiff_t width, ptrdiff_t column) {
-    const __m128i at = _mm_add_epi32(_mm_set1_epi32(int(column)), _mm_setr_epi32(0, 1, 2, 3));
-    return _mm_cmplt_epu32_mask(at, _mm_set1_epi32(int(width)));
-  }
+  static Mask first(ptrdiff_t n) { return Mask((1u << clamped(n, lanes)) - 1u); }
+  static Window window(ptrdiff_t width, ptrdiff_t column) { return Mask(first(width - column) & ~first(-column)); }
   static Vec zero() { return {_mm256_setzero_pd()}; }
   static Vec broadcast(double x) { return {_mm256_set1_pd(x)}; }
   static Vec load(const double* p) { return {_mm256_loadu_pd(p)}; }

@@ -7,6 +7,8 @@
 
 #define FASTCONV_ISA dot_avx2
 
+#include "isa/lanes.hpp"
+
 #include "kernels/dot_pairs-inl.hpp"
 
 namespace fastconv::dot_avx2 {
@@ -16,14 +18,14 @@ struct Words {
   static constexpr int lanes = 8;
   __m256i v;
 
-  static __m256i first(int n) {
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  static __m256i first(ptrdiff_t n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(clamped(n, lanes)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   }
   static Words broadcast(int32_t x) { return {_mm256_set1_epi32(x)}; }
   static Words load(const int32_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
-  static Words load(const int32_t* p, int n) { return {_mm256_maskload_epi32(p, first(n))}; }
+  static Words load(const int32_t* p, ptrdiff_t n) { return {_mm256_maskload_epi32(p, first(n))}; }
   void store(int32_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
-  void store(int32_t* p, int n) const { _mm256_maskstore_epi32(p, first(n), v); }
+  void store(int32_t* p, ptrdiff_t n) const { _mm256_maskstore_epi32(p, first(n), v); }
 };
 
 inline Words dot(Words a, Words b, Words sum) { return {_mm256_add_epi32(sum.v, _mm256_madd_epi16(a.v, b.v))}; }

@@ -7,6 +7,8 @@
 
 #define FASTCONV_ISA dot_scalar
 
+#include "isa/lanes.hpp"
+
 #include "kernels/dot_pairs-inl.hpp"
 
 namespace fastconv::dot_scalar {
@@ -26,7 +28,7 @@ struct Words {
     for (int i = 0; i < lanes; ++i) r.v[i] = p[i];
     return r;
   }
-  static Words load(const int32_t* p, int n) {
+  static Words load(const int32_t* p, ptrdiff_t n) {
     Words r;
     for (int i = 0; i < lanes; ++i) r.v[i] = i < n ? p[i] : 0;
     return r;
@@ -34,8 +36,8 @@ struct Words {
   void store(int32_t* p) const {
     for (int i = 0; i < lanes; ++i) p[i] = v[i];
   }
-  void store(int32_t* p, int n) const {
-    for (int i = 0; i < n; ++i) p[i] = v[i];
+  void store(int32_t* p, ptrdiff_t n) const {
+    for (int i = 0; i < clamped(n, lanes); ++i) p[i] = v[i];
   }
 };
 

@@ -8,6 +8,8 @@
 
 #define FASTCONV_ISA dot_vnni
 
+#include "isa/lanes.hpp"
+
 #include "kernels/dot_set.hpp"
 
 namespace fastconv::dot_vnni {
@@ -20,12 +22,12 @@ struct Words {
   static constexpr int lanes = 16;
   __m512i v;
 
-  static __mmask16 first(int n) { return __mmask16((1u << n) - 1u); }
+  static __mmask16 first(ptrdiff_t n) { return __mmask16((1u << clamped(n, lanes)) - 1u); }
   static Words broadcast(int32_t x) { return {_mm512_set1_epi32(x)}; }
   static Words load(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
-  static Words load(const int32_t* p, int n) { return {_mm512_maskz_loadu_epi32(first(n), p)}; }
+  static Words load(const int32_t* p, ptrdiff_t n) { return {_mm512_maskz_loadu_epi32(first(n), p)}; }
   void store(int32_t* p) const { _mm512_storeu_si512(p, v); }
-  void store(int32_t* p, int n) const { _mm512_mask_storeu_epi32(p, first(n), v); }
+  void store(int32_t* p, ptrdiff_t n) const { _mm512_mask_storeu_epi32(p, first(n), v); }
 };
 
 inline Words dot(Words pixels, Words weights, Words sum) { return {_mm512_dpbusd_epi32(sum.v, pixels.v, weights.v)}; }

@@ -7,6 +7,8 @@
 
 #define FASTCONV_ISA scalar
 
+#include "isa/lanes.hpp"
+
 namespace fastconv::scalar {
 namespace {
 
@@ -20,8 +22,8 @@ struct Vec {
     ptrdiff_t low, high;
   };
 
-  static Mask first(int n) { return n; }
-  // Lanes i with column + i in [0, width).
+  static Mask first(ptrdiff_t n) { return clamped(n, lanes); }
+  // Lanes i with column + i in [0, width), none if the width is not above 0.
   static Window window(ptrdiff_t width, ptrdiff_t column) { return {-column, width - column}; }
   static Vec zero() { return broadcast(T(0)); }
   static Vec broadcast(T x) {
