@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "algorithms/fft_tiles.hpp"
+#include "gemm/filter_scale.hpp"
 #include "gemm/im2col_block.hpp"
 #include "kernels/kernels.hpp"
 
@@ -53,8 +54,11 @@ double pack_cost(const ConvProblem& p, const Kernels&) {
 
 Extent multiply_adds(const ConvProblem& p) { return Extent(tiles_of(p).multiply_adds(p)); }
 
+// Values of all spectra; behind them lies what each filter was divided by.
+Extent packed_values(const ConvProblem& p, const Tiles& t) { return t.values() * p.K * p.C_per_group(); }
+
 std::size_t packed_bytes(const ConvProblem& p, const Kernels&) {
-  return std::size_t(tiles_of(p).values() * p.K * p.C_per_group()) * size_of(p.dtype);
+  return std::size_t(packed_values(p, tiles_of(p)) + p.K) * size_of(p.dtype);
 }
 
 // Blocks of filters whose spectra stay in L2 on their way to the outputs; packed weights are in this order.
@@ -74,7 +78,7 @@ void pack(const ConvProblem& p, const Kernels& kernels, const T* weight, std::by
   const AlignedBuffer plane(std::size_t(H * W) * sizeof(T)), buffer(std::size_t(tiles.rows * pitch) * sizeof(T));
   T* const spread = reinterpret_cast<T*>(plane.data());
   std::fill_n(spread, H * W, T(0));
-  const T scale = T(1) / T(tiles.rows * tiles.columns);  // exact; for both ways through the transforms
+  const T ways = T(1) / T(tiles.rows * tiles.columns);  // exact; for both ways through the transforms
   FftTiles<T> t{};
   t.rows = tiles.rows;
   t.columns = tiles.columns;
@@ -84,11 +88,14 @@ void pack(const ConvProblem& p, const Kernels& kernels, const T* weight, std::by
   t.buffer = reinterpret_cast<T*>(buffer.data());
   t.pitch = pitch;
   T* to = reinterpret_cast<T*>(packed);
+  T* filter = to + packed_values(p, tiles);
   for (Extent g = 0; g < p.groups; ++g)
     for (Extent k0 = 0; k0 < Kg; k0 += block) {
       const Extent filters = std::min(block, Kg - k0);
       t.step = filters * Cg * vector;
-      for (Extent k = 0; k < filters; ++k)
+      for (Extent k = 0; k < filters; ++k) {
+        *filter = filter_scale(weight + (g * Kg + k0 + k) * p.taps(), Cg, p.R * p.S);
+        const T scale = ways / *filter++;
         for (Extent c = 0; c < Cg; ++c) {
           const T* from = weight + ((g * Kg + k0 + k) * Cg + c) * p.R * p.S;
           for (Extent r = 0; r < p.R; ++r)
@@ -100,6 +107,7 @@ void pack(const ConvProblem& p, const Kernels& kernels, const T* weight, std::by
           set.fft[tiles.size_h].in_columns(t);
           set.fft[tiles.size_w].in_rows(t);
         }
+      }
       to += filters * Cg * tiles.values();
     }
 }
@@ -175,6 +183,23 @@ void set_output(const ConvProblem& p, FftTiles<T>& t, T* plane) {
   for (int i = 0; i < 2; ++i) t.out[i] = plane + (t.row[i] + p.pad_top) * p.Q() + t.column[i] + p.pad_left;
 }
 
+// The outputs of a filter's pair of tiles; t.epilogue is used here alone.
+template <class T>
+void finish_tiles(const KernelSet<T>& set, const FftKernels<T>& down, FftTiles<T>& t, T scale,
+                  const Epilogue<T>& epilogue) {
+  const Epilogue<T> none = no_epilogue<T>();
+  t.epilogue = scale == 1 ? &epilogue : &none;
+  down.out_columns(t);
+  if (scale == 1) return;
+  const T bias = epilogue.bias ? *epilogue.bias : T(0);
+  for (int i = 0; i < 2; ++i)
+    for (Extent y = 0; y < t.out_rows[i]; ++y) {
+      T* const row = t.out[i] + y * t.out_ld;
+      for (Extent x = 0; x < t.out_columns[i]; ++x) row[x] = rescaled(row[x], scale, bias, epilogue);
+      if (epilogue.second_pass) set.activate(row, t.out_columns[i], epilogue);
+    }
+}
+
 template <class T>
 bool run(const Execution<T>& e) {
   const ConvProblem& p = e.problem;
@@ -184,6 +209,7 @@ bool run(const Execution<T>& e) {
   const Extent Cg = p.C_per_group(), Kg = p.K_per_group(), in_plane = p.H * p.W, out_plane = p.P() * p.Q();
   const FftKernels<T>&down = set.fft[tiles.size_h], &across = set.fft[tiles.size_w];
   const Split shares = Split::into(b.blocks, tiles.pairs());
+  const T* const scales = reinterpret_cast<const T*>(e.packed) + packed_values(p, tiles);
   return parallel_for(p.N * p.groups * b.blocks, e.resources.threads, [&](Extent task, int thread) {
     const Extent block = task % b.blocks, g = task / b.blocks % p.groups, n = task / b.blocks / p.groups;
     const Extent first = shares.begin(block), count = shares.size(block);
@@ -195,8 +221,6 @@ bool run(const Execution<T>& e) {
     T* const output = e.output + (n * p.K + g * Kg) * out_plane;
     const T* const weights = reinterpret_cast<const T*>(e.packed) + g * Kg * Cg * tiles.values();
     if (is_single(p)) {
-      const Epilogue<T> epilogue = from_filter(e.epilogue, g);
-      t.epilogue = &epilogue;
       t.spectrum = const_cast<T*>(weights);  // is read
       t.step = b.vector;
       place(p, tiles, first, t);
@@ -204,7 +228,7 @@ bool run(const Execution<T>& e) {
       set_output(p, t, output);
       down.in_columns(t);
       across.through_rows(t);
-      return down.out_columns(t);
+      return finish_tiles(set, down, t, scales[g], from_filter(e.epilogue, g));
     }
     t.step = b.z_step;
     for (Extent i = 0; i < count; ++i) {
@@ -221,14 +245,12 @@ bool run(const Execution<T>& e) {
       const Extent filters = std::min(b.filters, Kg - k0), points = tiles.values() / b.vector;
       set.fft_product({z, b.z_step, weights + k0 * Cg * tiles.values(), y, b.y_step, points, Cg, filters, count});
       for (Extent k = k0; k < k0 + filters; ++k) {
-        const Epilogue<T> epilogue = from_filter(e.epilogue, g * Kg + k);
-        t.epilogue = &epilogue;
         for (Extent i = 0; i < count; ++i) {
           place(p, tiles, first + i, t);
           set_output(p, t, output + k * out_plane);
           t.spectrum = y + ((k - k0) * count + i) * b.vector;
           across.out_rows(t);
-          down.out_columns(t);
+          finish_tiles(set, down, t, scales[g * Kg + k], from_filter(e.epilogue, g * Kg + k));
         }
       }
     }

@@ -7,6 +7,7 @@
 //
 // What runs along an axis is a row of kernels/winograd_axes.hpp, which layers it serves a row of winograd/variant.cpp.
 #include "algorithms/common.hpp"
+#include "gemm/filter_scale.hpp"
 #include "winograd/transforms.hpp"
 #include "winograd/weights.hpp"
 
@@ -31,12 +32,13 @@ Variants fitting(const ConvProblem& p) {
 
 std::string variant(const ConvProblem& p, const Kernels&) { return find_variant(p)->name; }
 
+// Panels, and behind them what each filter was divided by.
 std::size_t packed_bytes(const ConvProblem& p, const Kernels& kernels) {
   return with_type(p, [&](auto t) {
     using T = decltype(t);
     const KernelSet<T>& set = kernel_set<T>(kernels);
     const Domain domain(Tilings(*find_variant(p), p), p.C_per_group(), set.lanes);
-    return std::size_t(p.groups * packed_group(domain, set, p.K_per_group())) * sizeof(T);
+    return std::size_t(p.groups * packed_group(domain, set, p.K_per_group()) + p.K) * sizeof(T);
   });
 }
 
@@ -76,8 +78,13 @@ void pack(const ConvProblem& p, const Kernels& kernels, const T* weight, std::by
   const Tilings tilings(v, p);
   const Domain domain(tilings, p.C_per_group(), set.lanes);
   const Extent Kg = p.K_per_group(), Cg = p.C_per_group();
-  pack_groups(p, packed_group(domain, set, Kg), weight, reinterpret_cast<T*>(packed),
-              [&](const T* from, T* to) { pack_weights(v, tilings, set, from, Kg, Cg, to); });
+  T* const panels = reinterpret_cast<T*>(packed);
+  T* scale = panels + p.groups * packed_group(domain, set, Kg);
+  pack_groups(p, packed_group(domain, set, Kg), weight, panels, [&](const T* from, T* to) {
+    for (Extent k = 0; k < Kg; ++k) scale[k] = filter_scale(from + k * p.taps(), Cg, p.R * p.S);
+    pack_weights(v, tilings, set, from, scale, Kg, Cg, to);
+    scale += Kg;
+  });
 }
 
 // For points without and with infinity in rows (1) and columns (2), the places in a tile's row of V of their steps.
@@ -147,6 +154,7 @@ bool run(const Execution<T>& e) {
   const Extent Kg = p.K_per_group(), padded = padded_filters(set, Kg), group_size = packed_group(b.domain, set, Kg);
   const Offsets<T> offsets(b, e.workspace);
   std::byte* const slices = e.workspace + b.offsets_bytes;
+  const T* const scales = reinterpret_cast<const T*>(e.packed) + p.groups * group_size;
 
   const FilterParts parts(Kg, b.panel, b.parts_of_filters, false);
   const Extent blocks = b.cut.blocks();
@@ -161,7 +169,8 @@ bool run(const Execution<T>& e) {
       const Extent filters = std::min(b.filters, last - k);
       const T* u = reinterpret_cast<const T*>(e.packed) + g * group_size + k * b.domain.all();
       multiply(set, b, block, offsets, u, std::min(padded_filters(set, filters), padded - k), slice);
-      transform_output(b, block, set, p, filters, g * Kg + k, from_filter(e.epilogue, g * Kg + k), e.output, slice);
+      transform_output(b, block, set, p, filters, g * Kg + k, from_filter(e.epilogue, g * Kg + k), scales + g * Kg + k,
+                       e.output, slice);
     }
   });
 }

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "gemm/filter_scale.hpp"
 #include "winograd/tile_rows.hpp"
 #include "winograd/transforms.hpp"
 
@@ -68,11 +69,20 @@ void store(const KernelSet<T>& set, const ConvProblem& p, const T* from, Extent 
   }
 }
 
+// What lines that were given no bias and no bounds have left, of filters divided by scales[lane].
+template <class T>
+void rescale(T* values, Extent pixels, Extent lanes, Extent live, const T* scales, const T* bias,
+             const Epilogue<T>& epilogue) {
+  for (Extent i = 0; i < pixels; ++i, values += lanes)
+    for (Extent l = 0; l < live; ++l) values[l] = rescaled(values[l], scales[l], bias[l], epilogue);
+}
+
 }  // namespace
 
 template <class T>
 void transform_output(const Blocking<T>& b, const Block& block, const KernelSet<T>& set, const ConvProblem& p,
-                      Extent filters, Extent filter, const Epilogue<T>& epilogue, T* output, const Slice<T>& slice) {
+                      Extent filters, Extent filter, const Epilogue<T>& epilogue, const T* scales, T* output,
+                      const Slice<T>& slice) {
   const Tiling &down = b.tilings.rows, &across = b.tilings.columns;
   const TensorSteps out = p.output_steps();
   const Extent P = p.P(), Q = p.Q(), L = b.lanes;
@@ -84,23 +94,29 @@ void transform_output(const Blocking<T>& b, const Block& block, const KernelSet<
   const bool is_even = across.begin(across.tiles()) == Q, in_order = block.tails == 0 && block.whole <= b.chunk;
   const bool is_run = pixels == Q && down.dilation * across.dilation == 1 && (is_even || in_order);
   const Extent row_pixels = is_run ? Q : b.out_pixels;
-  alignas(64) T bias[widest_lanes];
+  alignas(64) T bias[widest_lanes], no_bias[widest_lanes] = {};
   Epilogue<T> linear = epilogue, nonlinear = epilogue;  // what lines are given, and what outputs are
   linear.bias = bias;
   nonlinear.bias = nullptr;
   nonlinear.low = no_epilogue<T>().low;
   nonlinear.high = no_epilogue<T>().high;
+  Epilogue<T> sums_alone = nonlinear;
+  sums_alone.bias = no_bias;
   for (Extent k = 0; k < filters; k += L) {
     const Extent live = std::min(L, filters - k);
+    const bool is_scaled = std::any_of(scales + k, scales + k + live, [](T scale) { return scale != 1; });
     std::fill_n(bias, L, T(0));
     if (epilogue.bias) std::copy_n(epilogue.bias + k, live, bias);
     for_each_row(down, block, [&](const TileRow& row, Extent) {
       for (Extent layer = 0; layer < across.dilation; ++layer)
         for_each_chunk(block, b.chunk, [&](Extent first, Extent whole, Extent tails) {
-          untransform_chunk(b, block, set, row, k, linear, layer, first, whole, tails, row_pixels, slice);
+          untransform_chunk(b, block, set, row, k, is_scaled ? sums_alone : linear, layer, first, whole, tails,
+                            row_pixels, slice);
         });
       const Extent first = row.begin * down.dilation + row.layer;
       const Extent rows = std::min(row.outputs, ceil_div(std::max<Extent>(P - first, 0), down.dilation));
+      for (Extent i = 0; is_scaled && i < rows; ++i)
+        rescale(slice.out + i * row_pixels * L, pixels, L, live, scales + k, bias, linear);
       T* const to = output + row.image * out.image + (filter + k) * out.channel + first * out.row + column * out.pixel;
       if (is_run)
         store(set, p, slice.out, rows * Q, live, nonlinear, to);
@@ -112,8 +128,8 @@ void transform_output(const Blocking<T>& b, const Block& block, const KernelSet<
 }
 
 template void transform_output(const Blocking<float>&, const Block&, const KernelSet<float>&, const ConvProblem&,
-                               Extent, Extent, const Epilogue<float>&, float*, const Slice<float>&);
+                               Extent, Extent, const Epilogue<float>&, const float*, float*, const Slice<float>&);
 template void transform_output(const Blocking<double>&, const Block&, const KernelSet<double>&, const ConvProblem&,
-                               Extent, Extent, const Epilogue<double>&, double*, const Slice<double>&);
+                               Extent, Extent, const Epilogue<double>&, const double*, double*, const Slice<double>&);
 
 }  // namespace fastconv::filtering

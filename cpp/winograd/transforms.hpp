@@ -13,9 +13,10 @@ void transform_input(const Blocking<T>& b, const Block& block, const KernelSet<T
                      const T* images, Extent group, const Slice<T>& slice);
 
 // The results of `filters` filters, of which the first is number `filter` of all, from M[point][tile][filter]. The
-// epilogue's bias is that of the first.
+// epilogue's bias and the scales, which their weights were divided by, are those from the first on.
 template <class T>
 void transform_output(const Blocking<T>& b, const Block& block, const KernelSet<T>& set, const ConvProblem& p,
-                      Extent filters, Extent filter, const Epilogue<T>& epilogue, T* output, const Slice<T>& slice);
+                      Extent filters, Extent filter, const Epilogue<T>& epilogue, const T* scales, T* output,
+                      const Slice<T>& slice);
 
 }  // namespace fastconv::filtering

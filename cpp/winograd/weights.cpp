@@ -5,8 +5,8 @@
 namespace fastconv::filtering {
 
 template <class T>
-void pack_weights(const Variant& variant, const Tilings& t, const KernelSet<T>& set, const T* weight, Extent filters,
-                  Extent channels, T* packed) {
+void pack_weights(const Variant& variant, const Tilings& t, const KernelSet<T>& set, const T* weight, const T* scales,
+                  Extent filters, Extent channels, T* packed) {
   const Domain domain(t, channels, set.lanes);
   const Extent panel = channel_panel(set), padded = padded_filters(set, filters);
   const Extent S = t.columns.kernel, taps = t.rows.kernel * S;
@@ -15,6 +15,7 @@ void pack_weights(const Variant& variant, const Tilings& t, const KernelSet<T>& 
   alignas(cache_line) T block[most_winograd_taps * most_winograd_taps * max_channel_vectors * widest_lanes];
   for (Extent k0 = 0; k0 < padded; k0 += panel) {
     const Extent lanes = std::min(panel, padded - k0), live = std::min(lanes, filters - k0);
+    const bool is_scaled = std::any_of(scales + k0, scales + k0 + live, [](T scale) { return scale != 1; });
     const Extent most = std::max<Extent>(1, Extent(std::size(block)) / (taps * lanes));
     WinogradWeights<T> w;
     w.lanes = lanes;
@@ -23,6 +24,8 @@ void pack_weights(const Variant& variant, const Tilings& t, const KernelSet<T>& 
       w.channels = std::min(most, channels - c);
       const T* const from = weight + (k0 * channels + c) * taps;
       set.transpose_pack({from, channels * taps, live, w.channels * taps, block, lanes, lanes, nullptr});
+      for (Extent i = 0; is_scaled && i < w.channels * taps; ++i)
+        for (Extent k = 0; k < live; ++k) block[i * lanes + k] /= scales[k0 + k];
       for (Extent phase = 0; phase < domain.phases; ++phase) {
         const Extent ph = phase / stride_w, pw = phase % stride_w;
         w.from = block + (ph * S + pw) * lanes;
@@ -42,9 +45,9 @@ void pack_weights(const Variant& variant, const Tilings& t, const KernelSet<T>& 
   }
 }
 
-template void pack_weights(const Variant&, const Tilings&, const KernelSet<float>&, const float*, Extent, Extent,
-                           float*);
-template void pack_weights(const Variant&, const Tilings&, const KernelSet<double>&, const double*, Extent, Extent,
-                           double*);
+template void pack_weights(const Variant&, const Tilings&, const KernelSet<float>&, const float*, const float*, Extent,
+                           Extent, float*);
+template void pack_weights(const Variant&, const Tilings&, const KernelSet<double>&, const double*, const double*,
+                           Extent, Extent, double*);
 
 }  // namespace fastconv::filtering

@@ -12,9 +12,9 @@ Extent packed_group(const Domain& domain, const KernelSet<T>& set, Extent filter
 }
 
 // U[panel][point][step][filter of the panel] = G g G^T in double, rounded once; the last panel as wide as its whole
-// vectors. `weight` is K C R S.
+// vectors. `weight` is K C R S; filter k is divided by scales[k].
 template <class T>
 void pack_weights(const Variant& variant, const Tilings& tilings, const KernelSet<T>& set, const T* weight,
-                  Extent filters, Extent channels, T* packed);
+                  const T* scales, Extent filters, Extent channels, T* packed);
 
 }  // namespace fastconv::filtering

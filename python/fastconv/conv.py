@@ -81,7 +81,10 @@ def conv2d(
             "auto" passes over algorithms that need more.
         accuracy: What algorithms with fewer multiplications may do to the digits: ``"strict"`` leaves plain sums alone;
             ``"balanced"`` keeps the error expected for normal data within 25 epsilon (float32: 3e-6 of the output,
-            both root mean square); ``"fast"`` within 250. See :mod:`fastconv.numerics`.
+            both root mean square); ``"fast"`` within 250. Those errors are relative to the largest values of a tile of
+            the image: data whose neighbours differ by a factor of a million (depth maps with sentinels, HDR images,
+            radar) want "strict", as outputs near a large value are lost otherwise: docs/numerics.md has the figures.
+            See :mod:`fastconv.numerics`.
         max_error: Instead of `accuracy`: the largest error that may be expected for normal data, over the root mean
             square of the output; None for no such limit.
         promote: False takes arrays of one dtype alone; True brings them to the one that NumPy's rules give.
