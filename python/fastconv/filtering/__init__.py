@@ -1,0 +1,1 @@
+"""What the shims for SciPy share: numbers, edges, and sums of products over any number of axes."""
