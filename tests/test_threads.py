@@ -167,14 +167,13 @@ def test_the_interpreter_runs_on_while_a_call_computes():
     op = fastconv.Conv2d(rng.standard_normal((64, 64, 7, 7)).astype(np.float32), algorithm="reference")
     x = rng.standard_normal((1, 64, 70, 70)).astype(np.float32)
     thread = threading.Thread(target=op, args=(x,))
-    turns, start = 0, time.perf_counter()
+    turns = 0
     thread.start()
     while thread.is_alive():
         time.sleep(0.001)
         turns += 1
-    elapsed = time.perf_counter() - start
-    assert elapsed > 0.1  # long enough to tell
-    assert turns > 20 * elapsed
+    # Held, the interpreter would turn once, before or after the call: 822 million multiply-adds, one by one.
+    assert turns > 10
 
 
 def use(queue):

@@ -82,14 +82,12 @@ def test_smoke(release):
     run_smoke_tests(release)
 
 
-def test_scalar_only(tmp_path):
+def test_scalar_only(sanitized):
     """As on an architecture that no ISA unit is for."""
-    build = build_library(tmp_path, "-DFASTCONV_SCALAR_ONLY=ON", *NOT_OPTIMISED)
-    assert sorted(path.name for path in build.rglob("isa/*.cpp.o") if path.name != "isa.cpp.o") == [
+    assert sorted(path.name for path in sanitized.rglob("isa/*.cpp.o") if path.name != "isa.cpp.o") == [
         "dot_scalar.cpp.o",
         "scalar.cpp.o",
     ]
-    run_smoke_tests(build)
 
 
 CONSUMER = {
@@ -229,11 +227,19 @@ def test_register_tiles_do_not_spill(isa_objects, isa):
 SANITIZED = "-O1 -g1 -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize="
 
 
-def test_smoke_under_address_and_undefined_behaviour_sanitizers(tmp_path):
+@pytest.fixture(scope="session")
+def sanitized(tmp_path_factory):
+    """The portable kernels alone: all loops and algorithms are there. Those of other ISAs would take minutes more of
+    compilation; tests/sanitizers/run has them, and the bindings.
+    """
     # Checks of every pointer, which address does for what is read or written, take two minutes of compilation more.
     checks = f"{SANITIZED}address,undefined -fno-sanitize=null,alignment,object-size,pointer-overflow"
-    build = build_library(tmp_path, *NOT_OPTIMISED, f"-DCMAKE_CXX_FLAGS_DEBUG={checks}")
-    run_smoke_tests(build, ASAN_OPTIONS="detect_stack_use_after_return=1", UBSAN_OPTIONS="print_stacktrace=1")
+    options = "-DFASTCONV_SCALAR_ONLY=ON", *NOT_OPTIMISED, f"-DCMAKE_CXX_FLAGS_DEBUG={checks}"
+    return build_library(tmp_path_factory.mktemp("sanitized"), *options)
+
+
+def test_smoke_under_address_and_undefined_behaviour_sanitizers(sanitized):
+    run_smoke_tests(sanitized, ASAN_OPTIONS="detect_stack_use_after_return=1", UBSAN_OPTIONS="print_stacktrace=1")
 
 
 def compile_pool_smoke(program, sanitizer, *more):
