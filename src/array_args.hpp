@@ -9,6 +9,8 @@
 #include <array>
 #include <cstdint>
 #include <new>
+#include <functional>
+#include <numeric>
 #include <span>
 #include <string>
 
@@ -55,11 +57,12 @@ struct PlainArray {
     writable = (array->flags & Api::NPY_ARRAY_WRITEABLE_) != 0;
     return true;
   }
-  std::size_t bytes() const {
-    std::size_t count = size_of(dtype);
-    for (int axis = 0; axis < nd; ++axis) count *= std::size_t(sizes[axis]);
+  Extent values() const {
+    Extent count = 1;
+    for (int axis = 0; axis < nd; ++axis) count *= sizes[axis];
     return count;
   }
+  std::size_t bytes() const { return std::size_t(values()) * size_of(dtype); }
 };
 
 // The shape of an array with up to three spatial axes.
@@ -98,6 +101,7 @@ struct ArrayShape {
     }
     return std::size_t(mixed);
   }
+  Extent values() const { return std::accumulate(sizes.begin(), sizes.begin() + nd, Extent{1}, std::multiplies<>()); }
   bool operator==(const ArrayShape&) const = default;
 };
 
@@ -133,21 +137,6 @@ inline py::object new_array(DType dtype, int nd, const py::ssize_t* sizes) {
       api.PyArray_Type_, descr, nd, reinterpret_cast<const Py_intptr_t*>(sizes), nullptr, nullptr, 0, nullptr));
   if (!array) throw py::error_already_set();
   return array;
-}
-
-// What f() returns; null, with Python's exception set, if it throws.
-template <class F>
-PyObject* or_raise(F&& f) {
-  try {
-    return f();
-  } catch (py::error_already_set& error) {
-    error.restore();
-  } catch (const std::bad_alloc&) {
-    PyErr_NoMemory();
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_ValueError, error.what());
-  }
-  return nullptr;
 }
 
 // True and the DType if the array's dtype is native float32 or float64.

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "call.hpp"
+#include "constructor.hpp"
 #include "fastconv/integer_plan.hpp"
 #include "run_released.hpp"
 
@@ -82,10 +83,10 @@ py::array call_plan(const IntegerPlan& plan, const py::array& x, const py::objec
 }  // namespace
 
 void bind_integer_plan(py::module_& module) {
-  py::class_<IntegerPlan>(module, "IntegerPlan", py::is_final())
-      .def(py::init(&make_plan), py::arg("problem"), py::arg("input_signed"), py::arg("weight"), py::arg("input_zero"),
-           py::arg("weight_zero"), py::arg("bias"), py::arg("requantization"))
-      .def("__call__", &call_plan, py::arg("x"), py::arg("out") = py::none())
+  py::class_<IntegerPlan> type(module, "IntegerPlan", py::is_final());
+  def_constructor(type, "__init__", &make_plan, py::arg("problem"), py::arg("input_signed"), py::arg("weight"),
+                  py::arg("input_zero"), py::arg("weight_zero"), py::arg("bias"), py::arg("requantization"));
+  type.def("__call__", &call_plan, py::arg("x"), py::arg("out") = py::none())
       .def_property_readonly("problem", [](const IntegerPlan& plan) { return plan.problem(); })
       .def_property_readonly("isa", &IntegerPlan::isa)
       .def_property_readonly("packed_bytes", &IntegerPlan::packed_bytes)

@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "call.hpp"
+#include "constructor.hpp"
 #include "fastconv/interleaved_plan.hpp"
 #include "run_released.hpp"
 
@@ -63,6 +64,7 @@ py::array filters(const py::array& weight, Extent groups, const TapLists& rows, 
 py::array phase_once(const ConvProblem& p, const std::string& name, const py::object& activation, const py::array& x,
                      const py::array& weight, const std::vector<Extent>& rows, const std::vector<Extent>& columns,
                      const py::object& bias, const py::object& out, const py::object& residual) {
+  const Activation spec = activation_of(activation);  // may run Python code: arrays are looked at afterwards
   require(x, "x", p.dtype, input_shape(p));
   if (weight.ndim() != 4) throw py::value_error("weight: expected four axes");
   const Extent R = weight.shape(2), S = weight.shape(3);
@@ -75,7 +77,6 @@ py::array phase_once(const ConvProblem& p, const std::string& name, const py::ob
   require_apart(y, weight, "weight");
   require_apart(y, bias, "bias");
   const Algorithm& algorithm = algorithm_named(name);
-  const Activation spec = activation_of(activation);
   const void *from = x.data(), *w = weight.data();
   const void* added = residual_of(residual, y, p.dtype, output_shape(p));
   void* to = y.mutable_data();
@@ -87,16 +88,16 @@ py::array phase_once(const ConvProblem& p, const std::string& name, const py::ob
 }  // namespace
 
 void bind_interleaved_plan(py::module_& module) {
-  py::class_<InterleavedPlan, Operation, std::shared_ptr<InterleavedPlan>>(module, "InterleavedPlan", py::is_final())
-      .def(py::init(&make), py::arg("like"), py::arg("extents"), py::arg("plans"), py::arg("blank"), py::arg("bias"),
-           py::arg("activation"))
-      .def("__call__", &call, py::arg("x"), py::arg("out") = py::none(), py::arg("residual") = py::none())
-      .def_property_readonly("plans",
+  py::class_<InterleavedPlan, Operation, std::shared_ptr<InterleavedPlan>> type(module, "InterleavedPlan",
+                                                                                py::is_final());
+  def_constructor(type, "__init__", &make, py::arg("like"), py::arg("extents"), py::arg("plans"), py::arg("blank"),
+                  py::arg("bias"), py::arg("activation"));
+  type.def("__call__", &call, py::arg("x"), py::arg("out") = py::none(), py::arg("residual") = py::none())
+      .def_property_readonly("problems",
                              [](const InterleavedPlan& plan) {
-                               py::list plans;
-                               for (const PhasedPlan& phased : plan.plans())
-                                 plans.append(std::const_pointer_cast<Plan>(phased.plan));
-                               return py::tuple(plans);
+                               py::list problems;
+                               for (const PhasedPlan& phased : plan.plans()) problems.append(phased.plan->problem());
+                               return py::tuple(problems);
                              })
       .def_property_readonly("workspace_bytes", &InterleavedPlan::workspace_bytes);
   module.def("phase_filters", &filters);

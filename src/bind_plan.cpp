@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "call.hpp"
+#include "constructor.hpp"
 #include "fastconv/weight_gradient.hpp"
 #include "run_released.hpp"
 
@@ -68,9 +69,9 @@ void require_weight(const ConvProblem& p, const py::array& weight) {
 
 Plan make_plan(const ConvProblem& problem, const std::string& name, const py::array& weight, const py::object& bias,
                const py::object& activation) {
-  require_weight(problem, weight);
   const Algorithm& algorithm = algorithm_named(name);
-  const Activation spec = activation_of(activation);
+  const Activation spec = activation_of(activation);  // may run Python code: arrays are looked at afterwards
+  require_weight(problem, weight);
   const void *w = weight.data(), *b = bias_of(bias, problem.dtype, problem.K);
   py::gil_scoped_release release;
   return Plan(problem, algorithm, w, b, spec);
@@ -90,6 +91,8 @@ py::array call_plan(const Plan& plan, const py::array& x, const py::object& out,
 py::array call_once(const ConvProblem& p, const std::string& name, const py::object& activation, const py::array& x,
                     const py::array& weight, const py::object& bias, const py::object& out,
                     const py::object& residual) {
+  const Algorithm& algorithm = algorithm_named(name);
+  const Activation spec = activation_of(activation);  // may run Python code: arrays are looked at afterwards
   require(x, "x", p.dtype, input_shape(p));
   require_weight(p, weight);
   const void* b = bias_of(bias, p.dtype, p.K);
@@ -97,8 +100,6 @@ py::array call_once(const ConvProblem& p, const std::string& name, const py::obj
   require_apart(y, x, "x");
   require_apart(y, weight, "weight");
   require_apart(y, bias, "bias");
-  const Algorithm& algorithm = algorithm_named(name);
-  const Activation spec = activation_of(activation);
   const void *from = x.data(), *w = weight.data();
   const void* added = residual_of(residual, y, p.dtype, output_shape(p));
   void* to = y.mutable_data();
@@ -124,10 +125,10 @@ py::array call_weight_gradient(const ConvProblem& p, const py::array& x, const p
 void bind_plan(py::module_& module) {
   py::class_<Operation, std::shared_ptr<Operation>>(module, "Operation")
       .def_property_readonly("packed_bytes", &Operation::packed_bytes);
-  py::class_<Plan, Operation, std::shared_ptr<Plan>>(module, "Plan", py::is_final())
-      .def(py::init(&make_plan), py::arg("problem"), py::arg("algorithm"), py::arg("weight"),
-           py::arg("bias") = py::none(), py::arg("activation") = py::none())
-      .def("__call__", &call_plan, py::arg("x"), py::arg("out") = py::none(), py::arg("residual") = py::none())
+  py::class_<Plan, Operation, std::shared_ptr<Plan>> type(module, "Plan", py::is_final());
+  def_constructor(type, "__init__", &make_plan, py::arg("problem"), py::arg("algorithm"), py::arg("weight"),
+                  py::arg("bias") = py::none(), py::arg("activation") = py::none());
+  type.def("__call__", &call_plan, py::arg("x"), py::arg("out") = py::none(), py::arg("residual") = py::none())
       .def_property_readonly("problem", [](const Plan& plan) { return plan.problem(); })
       .def_property_readonly("algorithm", [](const Plan& plan) { return plan.algorithm().name; })
       .def_property_readonly("isa", &Plan::isa)

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "call.hpp"
+#include "constructor.hpp"
 
 namespace fastconv::python {
 
@@ -23,56 +24,76 @@ DType dtype_named(const std::string& name) {
 
 const char* name_of(Layout layout) { return layout == Layout::nchw ? "NCHW" : "NHWC"; }
 
+// The first field of a pickle: another meaning of the others makes it another number.
+constexpr int pickle_version = 1;
+constexpr std::size_t fields = 20;
+
 py::tuple all_of(const ConvProblem& p) {
   return py::make_tuple(name_of(p.dtype), p.N, p.C, p.H, p.W, p.K, p.R, p.S, p.stride_h, p.stride_w, p.pad_top,
                         p.pad_bottom, p.pad_left, p.pad_right, p.dilation_h, p.dilation_w, p.groups, name_of(p.layout),
                         p.error_limit, p.variant);
 }
 
+ConvProblem make(const std::string& dtype, Extent N, Extent C, Extent H, Extent W, Extent K, Extent R, Extent S,
+                 Extent stride_h, Extent stride_w, Extent pad_top, Extent pad_bottom, Extent pad_left, Extent pad_right,
+                 Extent dilation_h, Extent dilation_w, Extent groups, const std::string& layout, double error_limit,
+                 Extent variant) {
+  const ConvProblem problem{dtype_named(dtype),
+                            layout_named(layout),
+                            N,
+                            C,
+                            H,
+                            W,
+                            K,
+                            R,
+                            S,
+                            stride_h,
+                            stride_w,
+                            pad_top,
+                            pad_bottom,
+                            pad_left,
+                            pad_right,
+                            dilation_h,
+                            dilation_w,
+                            groups,
+                            error_limit,
+                            variant};
+  const std::string reason = invalid(problem);
+  if (!reason.empty()) throw py::value_error(reason);
+  return problem;
+}
+
+ConvProblem unpickled(const py::tuple& state) {
+  const auto version = [&]() -> std::string {
+    if (state.size() == 0 || !py::isinstance<py::int_>(state[0])) return "none";
+    return py::str(state[0]);
+  }();
+  if (version != std::to_string(pickle_version) || state.size() != fields + 1)
+    throw py::value_error("Problem: expected a pickle of version " + std::to_string(pickle_version) +
+                          ", as this fastconv makes them, got version " + version);
+  const auto text = [&](std::size_t i) { return state[i + 1].cast<std::string>(); };
+  const auto at = [&](std::size_t i) { return state[i + 1].cast<Extent>(); };
+  return make(text(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8), at(9), at(10), at(11), at(12), at(13),
+              at(14), at(15), at(16), text(17), state[19].cast<double>(), at(19));
+}
+
 }  // namespace
 
 void bind_problem(py::module_& module) {
-  const auto make = [](const std::string& dtype, Extent N, Extent C, Extent H, Extent W, Extent K, Extent R, Extent S,
-                       Extent stride_h, Extent stride_w, Extent pad_top, Extent pad_bottom, Extent pad_left,
-                       Extent pad_right, Extent dilation_h, Extent dilation_w, Extent groups, const std::string& layout,
-                       double error_limit, Extent variant) {
-    const ConvProblem problem{dtype_named(dtype),
-                              layout_named(layout),
-                              N,
-                              C,
-                              H,
-                              W,
-                              K,
-                              R,
-                              S,
-                              stride_h,
-                              stride_w,
-                              pad_top,
-                              pad_bottom,
-                              pad_left,
-                              pad_right,
-                              dilation_h,
-                              dilation_w,
-                              groups,
-                              error_limit,
-                              variant};
-    const std::string reason = invalid(problem);
-    if (!reason.empty()) throw py::value_error(reason);
-    return problem;
-  };
   using P = ConvProblem;
   const auto bytes = [](Extent values, const P& p) { return values * Extent(size_of(p.dtype)); };
-  py::class_<P>(
+  py::class_<P> type(
       module, "Problem", py::is_final(),
       "One convolution layer: extents, geometry and dtype. Letters: N images, C channels, H x W image, K filters,\n"
       "R x S kernel, P x Q output. Immutable, comparable, hashable, picklable. Raises ValueError if the extents\n"
-      "make no layer, or if a size overflows.")
-      .def(py::init(make), py::arg("dtype"), py::arg("N"), py::arg("C"), py::arg("H"), py::arg("W"), py::arg("K"),
-           py::arg("R"), py::arg("S"), py::arg("stride_h") = 1, py::arg("stride_w") = 1, py::arg("pad_top") = 0,
-           py::arg("pad_bottom") = 0, py::arg("pad_left") = 0, py::arg("pad_right") = 0, py::arg("dilation_h") = 1,
-           py::arg("dilation_w") = 1, py::arg("groups") = 1, py::arg("layout") = "NCHW",
-           py::arg("error_limit") = ConvProblem{}.error_limit, py::arg("variant") = ConvProblem{}.variant)
-      .def_property_readonly("dtype", [](const P& p) { return name_of(p.dtype); })
+      "make no layer, or if a size overflows.");
+  def_constructor(type, "__init__", &make, py::arg("dtype"), py::arg("N"), py::arg("C"), py::arg("H"), py::arg("W"),
+                  py::arg("K"), py::arg("R"), py::arg("S"), py::arg("stride_h") = 1, py::arg("stride_w") = 1,
+                  py::arg("pad_top") = 0, py::arg("pad_bottom") = 0, py::arg("pad_left") = 0, py::arg("pad_right") = 0,
+                  py::arg("dilation_h") = 1, py::arg("dilation_w") = 1, py::arg("groups") = 1,
+                  py::arg("layout") = "NCHW", py::arg("error_limit") = ConvProblem{}.error_limit,
+                  py::arg("variant") = ConvProblem{}.variant);
+  type.def_property_readonly("dtype", [](const P& p) { return name_of(p.dtype); })
       .def_readonly("N", &P::N)
       .def_readonly("C", &P::C)
       .def_readonly("H", &P::H)
@@ -116,13 +137,8 @@ void bind_problem(py::module_& module) {
       .def("__eq__", [](const P& a, const py::object& b) { return py::isinstance<P>(b) && a == b.cast<const P&>(); })
       .def("__hash__", [](const P& p) { return py::hash(all_of(p)); })
       .def("__repr__", [](const P& p) { return "Problem" + std::string(py::repr(all_of(p))); })
-      .def(py::pickle([](const P& p) { return all_of(p); },
-                      [make](const py::tuple& t) {
-                        const auto at = [&](std::size_t i) { return t[i].cast<Extent>(); };
-                        return make(t[0].cast<std::string>(), at(1), at(2), at(3), at(4), at(5), at(6), at(7), at(8),
-                                    at(9), at(10), at(11), at(12), at(13), at(14), at(15), at(16),
-                                    t[17].cast<std::string>(), t[18].cast<double>(), at(19));
-                      }));
+      .def("__getstate__", [](const P& p) { return py::make_tuple(pickle_version) + all_of(p); });
+  def_constructor(type, "__setstate__", &unpickled);
 }
 
 }  // namespace fastconv::python

@@ -14,6 +14,7 @@ using Numbers = SpreadShape::Numbers;
 py::array call(const std::string& layout_name, const std::array<Extent, 4>& sizes, const std::array<Numbers, 6>& axes,
                const py::object& activation, const py::array& x, const py::array& weight, const py::object& bias,
                const py::object& out) {
+  const Activation spec = activation_of(activation);  // may run Python code: arrays are looked at afterwards
   const Layout layout = layout_named(layout_name);
   DType dtype{};
   if (!dtype_of_array(x, dtype)) throw py::type_error("x: expected float32 or float64");
@@ -22,17 +23,11 @@ py::array call(const std::string& layout_name, const std::array<Extent, 4>& size
   if (groups < 1 || K % groups) throw py::value_error("groups: expected a divisor of K");
   require(x, "x", dtype, in_layout(layout, N, C, s.extents[0], s.extents[1] * s.extents[2]));
   require(weight, "weight", dtype, std::array{C, K / groups, s.kernel[0] * s.kernel[1] * s.kernel[2]});
-  const void* values = nullptr;
-  if (!bias.is_none()) {
-    const auto array = py::reinterpret_borrow<py::array>(bias);
-    require(array, "bias", dtype, std::array{K});
-    values = array.data();
-  }
+  const void* values = bias_of(bias, dtype, K);
   py::array y = output_or_new(dtype, in_layout(layout, N, K, s.outputs[0], s.outputs[1] * s.outputs[2]), out);
   require_apart(y, x, "x");
   require_apart(y, weight, "weight");
   require_apart(y, bias, "bias");
-  const Activation spec = activation_of(activation);
   const void *from = x.data(), *w = weight.data();
   void* to = y.mutable_data();
   run_released(false, [&] { return spread_product(s, spec, from, w, values, to); });

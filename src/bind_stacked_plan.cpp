@@ -2,7 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "call.hpp"
-#include "fastconv/interleaved_plan.hpp"
+#include "constructor.hpp"
 #include "fastconv/stacked_plan.hpp"
 #include "run_released.hpp"
 
@@ -12,19 +12,9 @@ namespace {
 
 using Numbers = std::array<Extent, 8>;  // first, step, count, portion; taps, start, plane_step, tap_step
 
-// Images that an operation takes and makes: of those that are made of others it is known.
-void require_images(const py::object& operation, const StackShape& s, const Numbers& n) {
-  Extent inputs = 0, outputs = 0;
-  if (py::isinstance<Plan>(operation)) {
-    const ConvProblem& p = operation.cast<const Plan&>().problem();
-    inputs = p.input_size(), outputs = p.output_size();
-  } else {
-    const auto& plan = operation.cast<const InterleavedPlan&>();
-    const InterleavedShape& o = plan.shape();
-    const ConvProblem& p = plan.plans().at(0).plan->problem();
-    inputs = o.N * p.C * p.H * p.W, outputs = o.N * o.K * o.P * o.Q;
-  }
-  if (inputs != n[3] * n[4] * s.C * s.pixels || outputs != n[3] * s.K * s.out_pixels)
+void require_images(const Operation& operation, const StackShape& s, const Numbers& n) {
+  if (operation.input_values() != n[3] * n[4] * s.C * s.pixels ||
+      operation.output_values() != n[3] * s.K * s.out_pixels || operation.dtype() != s.dtype)
     throw py::value_error("phases: expected an operation on a portion of images");
 }
 
@@ -35,7 +25,7 @@ StackedPlan make(const ConvProblem& like, const std::array<Extent, 8>& extents,
   const StackShape shape{like.dtype, like.layout, e[0], e[1], e[2], e[3], e[4], e[5], e[6], e[7]};
   std::vector<StackPhase> stacked;
   for (const auto& [operation, n] : phases) {
-    if (!operation.is_none()) require_images(operation, shape, n);
+    if (!operation.is_none()) require_images(operation.cast<const Operation&>(), shape, n);
     stacked.push_back({operation.is_none() ? nullptr : operation.cast<std::shared_ptr<Operation>>(), n[0], n[1], n[2],
                        n[3], n[4], n[5], n[6], n[7]});
   }
@@ -64,10 +54,10 @@ py::array call(const StackedPlan& plan, const py::array& x, const py::object& ou
 }  // namespace
 
 void bind_stacked_plan(py::module_& module) {
-  py::class_<StackedPlan, Operation, std::shared_ptr<StackedPlan>>(module, "StackedPlan", py::is_final())
-      .def(py::init(&make), py::arg("like"), py::arg("extents"), py::arg("phases"), py::arg("bias"),
-           py::arg("activation"))
-      .def("__call__", &call, py::arg("x"), py::arg("out") = py::none(), py::arg("residual") = py::none())
+  py::class_<StackedPlan, Operation, std::shared_ptr<StackedPlan>> type(module, "StackedPlan", py::is_final());
+  def_constructor(type, "__init__", &make, py::arg("like"), py::arg("extents"), py::arg("phases"), py::arg("bias"),
+                  py::arg("activation"));
+  type.def("__call__", &call, py::arg("x"), py::arg("out") = py::none(), py::arg("residual") = py::none())
       .def_property_readonly("workspace_bytes", &StackedPlan::workspace_bytes);
 }
 

@@ -3,6 +3,7 @@
 
 namespace fastconv::python {
 
+void bind_errors();
 void bind_problem(pybind11::module_& module);
 void bind_registry(pybind11::module_& module);
 void bind_plan(pybind11::module_& module);
@@ -19,6 +20,7 @@ void bind_machine(pybind11::module_& module);
 PYBIND11_MODULE(_core, module) {
   using namespace fastconv::python;
   module.doc() = "The compiled core of fastconv; see _core.pyi.";
+  bind_errors();
   bind_problem(module);
   bind_registry(module);
   bind_plan(module);

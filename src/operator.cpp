@@ -4,11 +4,16 @@
 // not plain, an `out` that cannot be written to, wrong shapes) goes to the Python method `_checked_call`, which copies,
 // makes plans, or says what is wrong.
 //
+// Plans follow from the operator's recipe. To give it another one, as `__init__` and `__setstate__` do, drops all
+// plans, and a plan that was made meanwhile from the recipe of before is not kept.
+//
 // A plain CPython type: pybind11's dispatch takes about 1 us of a call, this about 0.1.
 #include <list>
 #include <unordered_map>
+#include <utility>
 
 #include "call.hpp"
+#include "errors.hpp"
 #include "run_released.hpp"
 
 namespace fastconv::python {
@@ -42,10 +47,17 @@ class Kept {
   // Of the others those used last stay, `least` in all, and more as long as all take at most `most` bytes.
   void add(Entry fresh, std::size_t least, std::size_t most) {
     std::list<Entry> dropped;  // goes last: to destroy an object may run any code
-    if (const auto known = by_shape_.find(fresh.input); known != by_shape_.end()) drop(known->second, dropped);
-    bytes_ += fresh.bytes;
-    entries_.push_front(std::move(fresh));
-    by_shape_[entries_.front().input] = entries_.begin();
+    std::list<Entry> added;
+    added.push_front(std::move(fresh));
+    const auto [known, is_new] = by_shape_.try_emplace(added.front().input);
+    // Nothing was changed as long as there might have been no memory.
+    if (!is_new) {
+      bytes_ -= known->second->bytes;
+      dropped.splice(dropped.end(), entries_, known->second);
+    }
+    bytes_ += added.front().bytes;
+    entries_.splice(entries_.begin(), added);
+    known->second = entries_.begin();
     while (entries_.size() > least && entries_.size() > 1 && bytes_ > most) drop(std::prev(entries_.end()), dropped);
   }
 
@@ -67,12 +79,19 @@ class Kept {
 };
 
 struct Operator {
-  PyObject_HEAD Kept* kept;  // null until there is something
+  PyObject_HEAD PyObject* recipe;  // null until it is set
+  Kept* kept;  // null until there is something
 };
 
+Operator& of(PyObject* self) { return *reinterpret_cast<Operator*>(self); }
+
 const Entry* find(PyObject* self, const ArrayShape& input) {
-  Kept* const kept = reinterpret_cast<Operator*>(self)->kept;
+  Kept* const kept = of(self).kept;
   return kept ? kept->find(input) : nullptr;
+}
+
+void drop_plans(PyObject* self) {
+  delete std::exchange(of(self).kept, nullptr);  // out of reach first: plans may be Python objects
 }
 
 // (x, out=None, *, residual=None, accumulate=False), the first two by position or by name.
@@ -135,59 +154,90 @@ PyObject* call(PyObject* self, PyObject* args, PyObject* kwargs) {
   return checked ? PyObject_Call(checked.ptr(), args, kwargs) : nullptr;
 }
 
-// _keep(input_shape, output_shape, plan, bytes, least, most)
+// _keep(recipe, input_shape, output_shape, plan, bytes, least, most)
 PyObject* keep(PyObject* self, PyObject* const* args, Py_ssize_t count) {
-  if (count != 6) {
-    PyErr_Format(PyExc_TypeError, "_keep: got %zd arguments, expected 6", count);
+  if (count != 7) {
+    PyErr_Format(PyExc_TypeError, "_keep: got %zd arguments, expected 7", count);
     return nullptr;
   }
   Entry fresh{};
-  if (!fresh.input.read(args[0]) || !fresh.output.read(args[1])) return nullptr;
-  fresh.bytes = PyLong_AsSize_t(args[3]);
-  const std::size_t least = PyLong_AsSize_t(args[4]), most = PyLong_AsSize_t(args[5]);
+  if (!fresh.input.read(args[1]) || !fresh.output.read(args[2])) return nullptr;
+  fresh.bytes = PyLong_AsSize_t(args[4]);
+  const std::size_t least = PyLong_AsSize_t(args[5]), most = PyLong_AsSize_t(args[6]);
   if (PyErr_Occurred()) return nullptr;
   return or_raise([&]() -> PyObject* {
-    fresh.owner = py::reinterpret_borrow<py::object>(args[2]);
-    if (py::isinstance<Operation>(fresh.owner)) fresh.plan = &fresh.owner.cast<const Operation&>();
-    auto*& kept = reinterpret_cast<Operator*>(self)->kept;
+    fresh.owner = py::reinterpret_borrow<py::object>(args[3]);
+    if (py::isinstance<Operation>(fresh.owner)) {
+      const auto& plan = fresh.owner.cast<const Operation&>();
+      if (plan.input_values() != fresh.input.values() || plan.output_values() != fresh.output.values())
+        throw py::value_error("plan: expected one for arrays of these shapes");
+      fresh.plan = &plan;
+    }
+    if (args[0] != of(self).recipe) Py_RETURN_NONE;
+    auto*& kept = of(self).kept;
     if (!kept) kept = new Kept;
     kept->add(std::move(fresh), least, most);
     Py_RETURN_NONE;
   });
 }
 
-PyObject* kept(PyObject* self, PyObject* shape) {
+// _kept(recipe, input_shape)
+PyObject* kept(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  if (count != 2) {
+    PyErr_Format(PyExc_TypeError, "_kept: got %zd arguments, expected 2", count);
+    return nullptr;
+  }
   ArrayShape wanted;
-  const bool is_shape = wanted.read(shape);
+  const bool is_shape = args[0] == of(self).recipe && wanted.read(args[1]);
   if (!is_shape) PyErr_Clear();
   const Entry* entry = is_shape ? find(self, wanted) : nullptr;
   return Py_NewRef(entry ? entry->owner.ptr() : Py_None);
 }
 
 PyObject* plans(PyObject* self, PyObject*) {
-  const Kept* const all = reinterpret_cast<Operator*>(self)->kept;
+  const Kept* const all = of(self).kept;
   return PyLong_FromSize_t(all ? all->size() : 0);
 }
 
 PyObject* plan_bytes(PyObject* self, PyObject*) {
-  const Kept* const all = reinterpret_cast<Operator*>(self)->kept;
+  const Kept* const all = of(self).kept;
   return PyLong_FromSize_t(all ? all->bytes() : 0);
+}
+
+PyObject* recipe(PyObject* self, void*) {
+  if (PyObject* const given = of(self).recipe) return Py_NewRef(given);
+  PyErr_Format(PyExc_AttributeError, "%s: expected to be initialized before it is used", Py_TYPE(self)->tp_name);
+  return nullptr;
+}
+
+int set_recipe(PyObject* self, PyObject* value, void*) {
+  if (value) Py_INCREF(value);
+  PyObject* const before = std::exchange(of(self).recipe, value);
+  drop_plans(self);
+  Py_XDECREF(before);
+  return 0;
 }
 
 void destroy(PyObject* self) {
   PyTypeObject* const type = Py_TYPE(self);
-  delete reinterpret_cast<Operator*>(self)->kept;
+  set_recipe(self, nullptr, nullptr);
   type->tp_free(self);
   Py_DECREF(type);
 }
 
 PyMethodDef methods[] = {
     {"_keep", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&keep)), METH_FASTCALL,
-     "Keep a plan for inputs of a shape, and of the others as many as may be kept."},
-    {"_kept", &kept, METH_O, "The plan kept for inputs of a shape, or None."},
+     "Keep a plan that was made from a recipe, and of the others as many as may be kept."},
+    {"_kept", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&kept)), METH_FASTCALL,
+     "The plan of a recipe for inputs of a shape, or None."},
     {"_plans", &plans, METH_NOARGS, "How many plans are kept."},
     {"_plan_bytes", &plan_bytes, METH_NOARGS, "Their bytes, as they were said."},
     {nullptr, nullptr, 0, nullptr},
+};
+
+PyGetSetDef attributes[] = {
+    {"_recipe", &recipe, &set_recipe, "What plans follow from; setting it drops those of before.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
 }  // namespace
@@ -197,6 +247,7 @@ void bind_operator(py::module_& module) {
       {Py_tp_call, reinterpret_cast<void*>(&call)},
       {Py_tp_dealloc, reinterpret_cast<void*>(&destroy)},
       {Py_tp_methods, methods},
+      {Py_tp_getset, attributes},
       {Py_tp_doc, const_cast<char*>("The call of an operator, and the plans it keeps by shapes of inputs.")},
       {0, nullptr},
   };

@@ -1,14 +1,19 @@
 // The hot path of conv1d and conv2d: a call like one seen before is found by its arguments, without running any Python
 // code. The weights' axes tell the two apart.
 //
-// The Python layer checks a call's arguments, decides on an algorithm and hands both to `remember`. From then on
-// `conv2d` makes the same key from the same arguments and runs. Whatever makes no key (an array that is not plain, a
+// The Python layer checks a call's arguments, decides on an algorithm, runs it and hands all of this to `remember`: the
+// shapes that the problem was made of, not the arrays, which code of the caller's may have changed meanwhile. From then
+// on `conv2d` makes the same key from the same arguments and runs. Whatever makes no key (an array that is not plain, a
 // list, NHWC, an `out` that overlaps an input) returns NotImplemented, and the Python layer does it the long way.
+#include <pybind11/stl.h>
+
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <unordered_map>
 
 #include "call.hpp"
+#include "errors.hpp"
 #include "fastconv/isa.hpp"
 #include "fastconv/threads.hpp"
 #include "run_released.hpp"
@@ -60,14 +65,17 @@ class Key {
     return false;
   }
 
-  // dtype and shape of a plain array.
-  bool add_array(PyObject* object) {
-    PlainArray array;
-    if (!array.read(object)) return false;
-    bool ok = add(std::int64_t(array.dtype)) && add(array.nd);
-    for (int axis = 0; ok && axis < array.nd; ++axis) ok = add(array.sizes[axis]);
+  bool add_shape(DType dtype, int nd, const py::ssize_t* sizes) {
+    bool ok = add(std::int64_t(dtype)) && add(nd);
+    for (int axis = 0; ok && axis < nd; ++axis) ok = add(sizes[axis]);
     return ok;
   }
+  // Of a plain array.
+  bool add_array(PyObject* object) {
+    PlainArray array;
+    return array.read(object) && add_shape(array.dtype, array.nd, array.sizes);
+  }
+  bool add_no_array() { return add('N'); }
 
   bool operator==(const Key& other) const {
     return size_ == other.size_ && std::memcmp(values_, other.values_, std::size_t(size_) * sizeof values_[0]) == 0;
@@ -75,7 +83,8 @@ class Key {
   std::size_t hash() const { return hash_; }
 
  private:
-  static constexpr int capacity = 64;  // the longest call, every argument a nested tuple, takes fewer
+  // The longest call takes 83: a bias, pairs and pairs of pairs, ("clip", low, high), names, limits.
+  static constexpr int capacity = 128;
   std::int64_t values_[capacity];
   int size_ = 0;
   std::uint64_t hash_ = 0;
@@ -121,9 +130,13 @@ enum Argument {
   count
 };
 
-bool make_key(PyObject* const* args, Key& key) {
-  bool ok = key.add_array(args[input]) && key.add_array(args[weight]) &&
-            (args[bias] == Py_None ? key.add('N') : key.add_array(args[bias]));
+bool add_arrays(PyObject* const* args, Key& key) {
+  return key.add_array(args[input]) && key.add_array(args[weight]) &&
+         (args[bias] == Py_None ? key.add_no_array() : key.add_array(args[bias]));
+}
+
+bool add_options(PyObject* const* args, Key& key) {
+  bool ok = true;
   for (int i = stride; ok && i <= activation; ++i) ok = key.add_object(args[i]);
   for (int i = limit; ok && i <= max_error; ++i) ok = key.add_object(args[i]);
   // What is added is looked at when it is there: that it is `out` counts as workspace.
@@ -134,6 +147,14 @@ bool make_key(PyObject* const* args, Key& key) {
 // The call's arrays; those of None have no memory.
 struct Arrays {
   PlainArray x{}, w{}, b{}, y{};
+
+  // Whether these are all arrays that the problem needs, of as many values.
+  bool fit(const ConvProblem& p) const {
+    const auto is = [&](const PlainArray& array, Extent values) {
+      return array.dtype == p.dtype && array.values() == values;
+    };
+    return is(x, p.input_size()) && is(w, p.weight_size()) && is(y, p.output_size()) && (!b.data || is(b, p.K));
+  }
 
   // False if `out` cannot be used at once: plain, writable, of the output's dtype and shape, apart from the inputs.
   bool read_out(PyObject* out, const ArrayShape& shape) {
@@ -147,50 +168,56 @@ PyObject* call(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
     PyErr_Format(PyExc_TypeError, "remembered_call: got %zd arguments, expected %d", nargs, int(count));
     return nullptr;
   }
-  Key key;
-  if (!make_key(args, key)) return Py_NewRef(Py_NotImplemented);
-  const auto found = memory().find(key);
-  if (found == memory().end()) return Py_NewRef(Py_NotImplemented);
-  const Remembered known = found->second;
-  const ConvProblem& p = known.problem;
-  return or_raise([&]() -> PyObject* {
+  return or_raise([&]() -> PyObject* {  // all of it: the first call asks what the machine has
+    Key key;
+    if (!add_arrays(args, key) || !add_options(args, key)) return Py_NewRef(Py_NotImplemented);
+    const auto found = memory().find(key);
+    if (found == memory().end()) return Py_NewRef(Py_NotImplemented);
+    const Remembered known = found->second;
+    const ConvProblem& p = known.problem;
     Arrays arrays;
+    const bool fresh = args[out] == Py_None;
+    const py::object y = fresh ? new_array(p.dtype, known.output.nd, known.output.sizes.data())
+                               : py::reinterpret_borrow<py::object>(args[out]);
+    // All memory is looked at here, once: no Python code runs from now on.
     arrays.x.read(args[input]);
     arrays.w.read(args[weight]);
     if (args[bias] != Py_None) arrays.b.read(args[bias]);
-    py::object y;
-    if (args[out] == Py_None) {
-      y = new_array(p.dtype, known.output.nd, known.output.sizes.data());
-      arrays.y.read(y.ptr());
-    } else {
-      if (!arrays.read_out(args[out], known.output)) return Py_NewRef(Py_NotImplemented);
-      y = py::reinterpret_borrow<py::object>(args[out]);
-    }
     const void* added = nullptr;
-    if (!read_residual(args[residual], args[accumulate], args[out], arrays.y, added))
-      return Py_NewRef(Py_NotImplemented);
+    const bool usable = (fresh ? arrays.y.read(y.ptr()) : arrays.read_out(y.ptr(), known.output)) && arrays.fit(p) &&
+                        read_residual(args[residual], args[accumulate], args[out], arrays.y, added);
+    if (!usable) return Py_NewRef(Py_NotImplemented);
     run_released(known.brief, [&] {
       return run_once(p, *known.algorithm, known.activation, arrays.x.data, arrays.w.data, arrays.b.data, arrays.y.data,
                       added);
     });
-    return y.release().ptr();
+    return Py_NewRef(y.ptr());
   });
 }
 
-void remember(const ConvProblem& problem, const py::tuple& output_shape, const std::string& chosen,
-              const py::object& spec, const py::args& rest) {
-  // The arguments of conv2d, in its order, without `out`.
-  if (rest.size() != count - 1)
-    throw py::type_error("remember: got " + std::to_string(rest.size()) + " arguments of the call, expected " +
-                         std::to_string(count - 1));
-  PyObject* args[count];
-  for (int i = 0; i < out; ++i) args[i] = PyTuple_GET_ITEM(rest.ptr(), i);
-  args[out] = Py_None;
-  for (int i = limit; i < count; ++i) args[i] = PyTuple_GET_ITEM(rest.ptr(), i - 1);
+ArrayShape shape_of(const py::tuple& sizes) {
+  ArrayShape shape;
+  if (!shape.read(sizes.ptr())) throw py::error_already_set();
+  return shape;
+}
+
+// `shapes`: of input, weight and output. `options`: what follows `bias` among conv2d's arguments, without `out`.
+void remember(const ConvProblem& problem, const std::array<py::tuple, 3>& shapes, bool has_bias,
+              const std::string& chosen, const py::object& spec, const py::tuple& options) {
+  constexpr int expected = count - stride - 1;
+  if (options.size() != expected)
+    throw py::type_error("remember: got " + std::to_string(options.size()) + " options of the call, expected " +
+                         std::to_string(expected));
+  PyObject* args[count] = {};
+  for (int i = stride; i < count; ++i)
+    if (i != out) args[i] = PyTuple_GET_ITEM(options.ptr(), i - stride - (i > out));
+  const ArrayShape x = shape_of(shapes[0]), w = shape_of(shapes[1]), output = shape_of(shapes[2]);
+  const py::ssize_t filters = problem.K;
   Key key;
-  if (!make_key(args, key)) return;
-  ArrayShape output;
-  if (!output.read(output_shape.ptr())) throw py::error_already_set();
+  const bool made =
+      key.add_shape(problem.dtype, x.nd, x.sizes.data()) && key.add_shape(problem.dtype, w.nd, w.sizes.data()) &&
+      (has_bias ? key.add_shape(problem.dtype, 1, &filters) : key.add_no_array()) && add_options(args, key);
+  if (!made) return;
   if (memory().size() >= most_remembered) memory().clear();
   const Algorithm& algorithm_ = algorithm_named(chosen);
   memory().insert_or_assign(

@@ -49,7 +49,7 @@ def test_an_operator_of_small_weights_keeps_a_plan_for_each_of_many_shapes(name)
         for n in sizes:
             x = image(n)
             op(x)
-            plans.append(op._kept(x.shape))
+            plans.append(op._kept(op._recipe, x.shape))
     assert op._plans() == len(sizes)
     assert all(first is second for first, second in zip(plans, plans[len(sizes) :], strict=False)), "packed once"
 
@@ -68,8 +68,8 @@ def test_plans_beyond_the_bytes_go_and_those_used_least_recently_go_first(name, 
         op(image(5))
         op(image(n))
         assert op._plan_bytes() <= 3 * one or op._plans() == 2
-    assert op._kept(image(5).shape) is not None
-    assert op._kept(image(6).shape) is None
+    assert op._kept(op._recipe, image(5).shape) is not None
+    assert op._kept(op._recipe, image(6).shape) is None
     assert 2 <= op._plans() <= 4
 
 
@@ -83,7 +83,7 @@ def test_large_weights_keep_the_plans_that_were_always_kept():
     for n in range(1, PLANS_KEPT + 4):
         op(np.zeros((1, 1100, 1, n + 1), np.float32))
     assert op._plans() == PLANS_KEPT
-    assert op._kept((1, 1100, 1, 2)) is None
+    assert op._kept(op._recipe, (1, 1100, 1, 2)) is None
     assert op._plan_bytes() >= PLANS_KEPT * w.nbytes
 
 
@@ -94,9 +94,11 @@ def test_plans_say_what_their_weights_take():
     x, v = normal(1, 32, 9, 9), normal(1, 32, 4, 9, 9)
     for op, image in ((plain, x), (transposed, x), (volume, v)):
         op(image)
-        assert op._kept(image.shape).packed_bytes >= weight.nbytes
-        assert op._plan_bytes() > op._kept(image.shape).packed_bytes
-    assert transposed._kept(x.shape).packed_bytes == sum(p.packed_bytes for p in transposed._kept(x.shape).plans)
+        assert op._kept(op._recipe, image.shape).packed_bytes >= weight.nbytes
+        assert op._plan_bytes() > op._kept(op._recipe, image.shape).packed_bytes
+    parts = zip(transposed._kept(transposed._recipe, x.shape).problems, transposed.explain(x.shape), strict=True)
+    kept = sum(_core.packed_bytes(explained.chosen, problem) for problem, explained in parts)
+    assert transposed._kept(transposed._recipe, x.shape).packed_bytes == kept
 
 
 @pytest.mark.parametrize("name", ["ConvInteger", "Conv2d"])

@@ -244,7 +244,7 @@ def test_ctrl_c(algorithm, way):
         small = fastconv.conv2d(np.ones((1, 32, 40, 40), np.float32), np.ones((32, 32, 3, 3), np.float32))
         op = fastconv.Conv2d(w, padding="same", algorithm=algorithm) if way == "Conv2d" else None
         y = np.empty((x_shape[0], w_shape[0], *x_shape[2:]), np.float32)
-        if op: op._prepare(x.shape)
+        if op: op._prepare(op._recipe, x.shape)
         print("started", flush=True)
         start = time.perf_counter()
         try:

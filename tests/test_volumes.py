@@ -126,7 +126,7 @@ def test_what_is_a_convolution_of_images_as_it_is(layout, kernel, options, as_im
     x, w = normal(2, 3, 5, 6, 7), normal(4, 3, *kernel)
     given = x if layout == "NCDHW" else last(x)
     op = fastconv.Conv3d(w, **options, layout=layout)
-    plan, _ = op._prepare(given.shape)
+    plan, _ = op._prepare(op._recipe, given.shape)
     assert isinstance(plan, _core.Plan) == (as_images is True or as_images == layout)
     y = op(given) if layout == "NCDHW" else first(op(given))
     assert_close(y, conv(x, w, None, options.get("stride", 1), options.get("padding", 0)))
@@ -135,7 +135,7 @@ def test_what_is_a_convolution_of_images_as_it_is(layout, kernel, options, as_im
 def test_planes_wait_in_portions_with_the_same_bits_for_any_number_of_threads():
     op = fastconv.Conv3d(normal(9, 40, 3, 3, 3), padding=1)
     x = normal(2, 40, 10, 50, 60)
-    plan, _ = op._prepare(x.shape)
+    plan, _ = op._prepare(op._recipe, x.shape)
     assert plan.workspace_bytes < 6 * 2**20
     with fastconv.num_threads(1):
         y = op(x)

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <new>
 
+#include "fastconv/no_memory.hpp"
+
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -29,9 +31,10 @@ static_assert(huge_bytes(huge_page + huge_from) == 2 * huge_page);
 
 AlignedBuffer::AlignedBuffer(std::size_t bytes) {
   if (bytes == 0) return;
-  if (bytes > PTRDIFF_MAX - 2 * huge_page) throw std::bad_alloc();
+  if (bytes > PTRDIFF_MAX - 2 * huge_page) throw NoMemory(bytes);
   const std::size_t reserved = bytes >= huge_from ? std::max(bytes, huge_bytes(bytes)) : bytes;
-  data_ = static_cast<std::byte*>(::operator new(reserved, alignment(bytes)));
+  data_ = static_cast<std::byte*>(::operator new(reserved, alignment(bytes), std::nothrow));
+  if (!data_) throw NoMemory(bytes);
   bytes_ = bytes;
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
   // Only advice: where it is refused, the buffer is as good on small pages.

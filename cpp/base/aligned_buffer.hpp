@@ -20,7 +20,7 @@ std::size_t bytes_of(std::ptrdiff_t values) {
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
-  explicit AlignedBuffer(std::size_t bytes);  // std::bad_alloc if there is no memory; contents are not set
+  explicit AlignedBuffer(std::size_t bytes);  // NoMemory if there is none; contents are not set
   AlignedBuffer(AlignedBuffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
   AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {

@@ -240,6 +240,14 @@ std::size_t InterleavedPlan::packed_bytes() const {
   for (const PhasedPlan& phased : state_->plans) bytes += phased.plan->packed_bytes();
   return bytes;
 }
+Extent InterleavedPlan::input_values() const {
+  const State& s = *state_;
+  return s.plans.empty() ? 0 : s.shape.N / s.images * s.plans[0].plan->input_values();
+}
+Extent InterleavedPlan::output_values() const {
+  const InterleavedShape& s = state_->shape;
+  return s.N * s.K * s.P * s.Q;
+}
 const InterleavedShape& InterleavedPlan::shape() const { return state_->shape; }
 const std::vector<PhasedPlan>& InterleavedPlan::plans() const { return state_->plans; }
 std::size_t InterleavedPlan::workspace_bytes() const { return state_->bytes; }

@@ -71,6 +71,8 @@ bool Plan::run(const void* input, void* output, const Ending& ending) const {
 
 bool Plan::is_brief() const { return state_->brief; }
 DType Plan::dtype() const { return state_->problem.dtype; }
+Extent Plan::input_values() const { return state_->problem.input_size(); }
+Extent Plan::output_values() const { return state_->problem.output_size(); }
 const ConvProblem& Plan::problem() const { return state_->problem; }
 const Algorithm& Plan::algorithm() const { return *state_->algorithm; }
 const char* Plan::isa() const { return state_->kernels->isa; }

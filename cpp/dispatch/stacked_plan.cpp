@@ -167,6 +167,14 @@ std::size_t StackedPlan::packed_bytes() const {
   for (const StackPhase& phase : state_->phases) bytes += phase.operation ? phase.operation->packed_bytes() : 0;
   return bytes;
 }
+Extent StackedPlan::input_values() const {
+  const StackShape& s = state_->shape;
+  return s.N * s.C * s.D * s.pixels;
+}
+Extent StackedPlan::output_values() const {
+  const StackShape& s = state_->shape;
+  return s.N * s.K * s.planes * s.out_pixels;
+}
 const StackShape& StackedPlan::shape() const { return state_->shape; }
 std::size_t StackedPlan::workspace_bytes() const { return state_->images_bytes + state_->outputs_bytes; }
 

@@ -154,6 +154,8 @@ std::size_t release_memory() {
 
 Workspace::Workspace(std::size_t bytes) {
   if (bytes == 0) return;
+  most_idle_bytes();  // asks what the machine has, once, for which there may be no memory: the destructor must not
+                      // throw
   buffer_ = forever.idle.take(bytes);
   if (buffer_.bytes() >= bytes) return;
   buffer_ = AlignedBuffer();  // first give back, then take
@@ -165,6 +167,8 @@ Workspace::Workspace(std::size_t bytes) {
   }
 }
 
-Workspace::~Workspace() { forever.idle.give(std::move(buffer_), most_idle_bytes()); }
+Workspace::~Workspace() {
+  if (buffer_.bytes() != 0) forever.idle.give(std::move(buffer_), most_idle_bytes());
+}
 
 }  // namespace fastconv

@@ -54,7 +54,7 @@ class Problem:
         """The same layer by one of :func:`variants`, for measurements."""
     @property
     def layout(self) -> str:
-        """"NCHW" or "NHWC", of input and output; their shapes are in its order."""
+        """Either "NCHW" or "NHWC", of input and output; their shapes are in its order."""
     @property
     def dtype(self) -> str: ...
     @property
@@ -208,7 +208,8 @@ class InterleavedPlan(Operation):
     def __call__(self, x: _Array, out: _Array | None = None, residual: _Array | None = None) -> _Array:
         """x, out, residual: as for Plan."""
     @property
-    def plans(self) -> tuple[Plan, ...]: ...
+    def problems(self) -> tuple[Problem, ...]:
+        """Of the plans."""
     @property
     def packed_bytes(self) -> int: ...
     @property
@@ -290,8 +291,11 @@ class Operator:
         residual: npt.ArrayLike | None = None,
         accumulate: bool = False,
     ) -> npt.NDArray[Any]: ...
+    _recipe: Any
+    """What plans follow from. Setting it drops all plans; AttributeError before it is set."""
     def _keep(
         self,
+        recipe: object,
         input_shape: tuple[int, ...],
         output_shape: tuple[int, ...],
         plan: object,
@@ -303,9 +307,10 @@ class Operator:
         """From now on, arrays of this shape go to the plan as they are, if it is an :class:`Operation`.
 
         Those used last stay: `least` of them, and more as long as their bytes, as they were said, are at most `most`.
+        Nothing happens if the operator has another recipe by now. ValueError if the plan is not one for these shapes.
         """
-    def _kept(self, input_shape: tuple[int, ...], /) -> Any:
-        """The plan for inputs of this shape, or None."""
+    def _kept(self, recipe: object, input_shape: tuple[int, ...], /) -> Any:
+        """The plan of this recipe for inputs of this shape, or None."""
     def _plans(self) -> int:
         """How many there are."""
     def _plan_bytes(self) -> int: ...
@@ -364,27 +369,17 @@ def remembered_call(
 
 def remember(
     problem: Problem,
-    output_shape: tuple[int, ...],
+    shapes: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]],
+    has_bias: bool,
     chosen: str,
     spec: _Activation | None,
-    input: object,
-    weight: object,
-    bias: object,
-    stride: object,
-    padding: object,
-    dilation: object,
-    groups: object,
-    algorithm: object,
-    layout: object,
-    activation: object,
-    workspace_limit: object,
-    accuracy: object,
-    max_error: object,
-    residual: object,
-    accumulate: object,
+    options: tuple[object, ...],
     /,
 ) -> None:
-    """From now on, calls with these arguments run `chosen`. Arguments that make no key are ignored."""
+    """From now on, calls with arrays of these shapes (input, weight, output) and these options run `chosen`.
+
+    options: what follows `bias` in :func:`remembered_call`, without `out`. Options that make no key are ignored.
+    """
 
 def run_once(
     problem: Problem,
@@ -429,10 +424,10 @@ def default_num_threads() -> int:
     """From FASTCONV_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs this process may use (affinity, cgroup quota)."""
 
 def cpu_info() -> dict[str, Any]:
-    """"vendor", "brand", "features" (list), "l1d_bytes", "l2_bytes", "l3_bytes", "usable_cpus"."""
+    """Has "vendor", "brand", "features" (list), "l1d_bytes", "l2_bytes", "l3_bytes", "usable_cpus"."""
 
 def build_info() -> dict[str, str]:
-    """"version", "compiler", "build_type"."""
+    """Has "version", "compiler", "build_type"."""
 
 # --- measurement --------------------------------------------------------------------------------------------
 def gemm(a: _Array, b: _Array, out: _Array | None = None) -> _Array:

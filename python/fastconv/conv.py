@@ -393,8 +393,8 @@ def _first_call(
     w = as_array(weight, "weight", x.dtype.name, "input")
     geometry = as_geometry(stride, padding, dilation, groups, space)
     limits = as_accuracy(accuracy, max_error)
-    names = ("input", "weight")
-    layer = limits.applied(fit(x.shape, w.shape, geometry, as_layout(layout, space), x.dtype.name, names))
+    names, shapes = ("input", "weight"), (x.shape, w.shape)
+    layer = limits.applied(fit(*shapes, geometry, as_layout(layout, space), x.dtype.name, names))
     problem = layer.problem
     b = as_bias(bias, w)
     spec = as_activation(activation)
@@ -404,14 +404,18 @@ def _first_call(
     if accumulate and limit is not None:
         limit = max(limit - problem.output_bytes, 0)  # a copy of what is added to
     wanted = as_algorithm(algorithm)
+    setting = _core.get_num_threads(), _core.get_isa()
     if wanted == "auto":
         problem = dispatch.for_one_call(problem)
     chosen = dispatch.resolve(wanted, problem, prepared=False, workspace_limit=limit, max_error=limits.most).algorithm
-
-    _core.remember(problem, layer.output_shape, chosen, spec, input, weight, bias, *options)
     w_ready = ready(w).reshape(problem.weight_shape)
     b_ready = None if b is None else ready(b)
-    return run_on(layer, lambda x, y, r: _core.run_once(problem, chosen, spec, x, w_ready, b_ready, y, r), x, y, r)
+    y = run_on(layer, lambda x, y, r: _core.run_once(problem, chosen, spec, x, w_ready, b_ready, y, r), x, y, r)
+    # Only now: a call that was not run to its end is not remembered. By the shapes that were checked, whatever became
+    # of the arrays since.
+    if setting == (_core.get_num_threads(), _core.get_isa()):
+        _core.remember(problem, (*shapes, layer.output_shape), b is not None, chosen, spec, options)
+    return y
 
 
 def _with_borders(

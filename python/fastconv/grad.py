@@ -267,7 +267,7 @@ def _forward(
     """The convolution itself; its output has the shape of the gradient."""
     stride, padding, dilation, groups = numbers
     geometry = as_geometry(stride, padding, dilation, groups, space)
-    is_plain = all(isinstance(size, tuple) and all(type(i) is int for i in size) for size in (input_size, weight_size))
+    is_plain = all(type(size) is tuple and all(type(i) is int for i in size) for size in (input_size, weight_size))
     laid = (_lay if is_plain else lay)(input_size, weight_size, geometry, layout, names)
     channels_last = layout == space.layouts[1]
     shape = (laid.N, *laid.outputs, laid.K) if channels_last else (laid.N, laid.K, *laid.outputs)

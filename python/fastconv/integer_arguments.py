@@ -51,6 +51,19 @@ class Sums(NamedTuple):
     scaling: tuple[npt.NDArray[np.float32], int, bool] | None
 
     @property
+    def arguments(self) -> dict[str, Any]:
+        """Of :class:`fastconv.ConvInteger`, as plain values: a requantization is a tuple."""
+        return {
+            "input_dtype": self.input_dtype,
+            "weight": self.weight,
+            "input_zero_point": self.input_zero,
+            "weight_zero_point": self.weight_zero,
+            **self.geometry._asdict(),
+            "bias": self.bias,
+            "requantization": None if self.scaling is None else (*self.scaling[:2], self.output_dtype),
+        }
+
+    @property
     def output_dtype(self) -> str:
         if self.scaling is None:
             return "int32"

@@ -41,7 +41,9 @@ class ConvInteger(Keeping):
 
     Arguments are those of :func:`conv_integer`, with the input's dtype in the place of the input. The weights are
     copied. ``op(x, out=y)`` writes to `y`. Plans are kept as in :class:`fastconv.Conv2d`; a plan runs the instruction
-    set that was in use when it was made. Operators can be called from many threads at once, and be pickled.
+    set that was in use when it was made. Operators can be called from many threads at once, copied and pickled; a
+    pickle has a version, and one of another version is refused with a ValueError. An operator that is initialized
+    again (``op.__init__(...)``) is as a new one.
 
     Args:
         input_dtype: "int8" or "uint8".
@@ -55,6 +57,8 @@ class ConvInteger(Keeping):
     >>> op(np.array([[[[1, 2, 4]]]], np.uint8))
     array([[[[1, 4]]]], dtype=int32)
     """
+
+    _derived = ("_dtype",)
 
     def __init__(
         self,
@@ -73,35 +77,38 @@ class ConvInteger(Keeping):
         name = byte_type(np.dtype(input_dtype), "input_dtype")
         w = as_bytes(weight, "weight").copy()
         steps = stride, padding, dilation, groups
-        self.__setstate__(as_sums(name, w, input_zero_point, weight_zero_point, steps, bias, requantization))
+        self._recipe = as_sums(name, w, input_zero_point, weight_zero_point, steps, bias, requantization)
+        self._dtype = np.dtype(name)
 
-    def __getstate__(self) -> Sums:
-        return self._sums
+    def _arguments(self, recipe: Sums) -> dict[str, Any]:
+        return recipe.arguments
 
-    def __setstate__(self, sums: Sums) -> None:
-        self._sums = sums
-        self._dtype = np.dtype(sums.input_dtype)
+    def _initialize(self, arguments: dict[str, Any]) -> None:
+        scaling = arguments["requantization"]
+        arguments = {**arguments, "requantization": None if scaling is None else Requantization(*scaling)}
+        ConvInteger.__init__(self, **arguments)
 
     def __call__(  # type: ignore[override]
         self, x: npt.ArrayLike, out: IntegerArray | None = None
     ) -> IntegerArray:
         """Convolve; shapes, dtypes and errors as of :func:`conv_integer`."""
         if out is None and type(x) is np.ndarray and x.dtype == self._dtype:
-            known = self._kept(x.shape)
+            known = self._kept(self._recipe, x.shape)
             if known is not None and known.is_plain and x.flags.carray:
                 return known.plan(x)  # type: ignore[no-any-return]
-        array = as_bytes(x, "x")
-        if array.dtype.name != self._sums.input_dtype:
-            raise TypeError(f"x: expected {self._sums.input_dtype}, got {array.dtype.name}; nothing is converted")
-        prepared = self._kept(array.shape)
-        if prepared is None:
-            prepared = _prepare(self._sums, array.shape, "x")
-            self._keep_plan(array.shape, prepared.output_shape, prepared, prepared.plan.packed_bytes)
-        y = _run(self._sums, prepared, array, out, {"x": array})
+        array, sums = as_bytes(x, "x"), self._recipe
+        shape = array.shape
+        if array.dtype.name != sums.input_dtype:
+            raise TypeError(f"x: expected {sums.input_dtype}, got {array.dtype.name}; nothing is converted")
+        kept = self._kept(sums, shape)
+        prepared = _prepare(sums, shape, "x") if kept is None else kept
+        y = _run(sums, prepared, array, out, {"x": array})
+        if kept is None:
+            self._keep_plan(sums, shape, prepared.output_shape, prepared, prepared.plan.packed_bytes)
         return _like(x, y, out)
 
     def __repr__(self) -> str:
-        s = self._sums
+        s = self._recipe
         return f"ConvInteger({s.input_dtype!r}, weight={s.weight.dtype.name}{list(s.weight.shape)}, {s.geometry})"
 
 

@@ -108,13 +108,18 @@ class _Convolution(Prepared):
             )
         )
 
-    def _composite(self) -> Bordered | Converted | None:
-        recipe = self._recipe
+    def _initialize(self, arguments: dict[str, Any]) -> None:
+        _Convolution.__init__(self, **arguments)
 
+    def _arguments(self, recipe: _Recipe) -> dict[str, Any]:
+        options = recipe._asdict()
+        geometry: Geometry = options.pop("geometry")
+        return {**geometry._asdict(), **options}
+
+    def _composite(self, recipe: _Recipe) -> Bordered | Converted | None:
         def make(weight: Array, bias: Array | None, padding: Any, mode: str) -> _Convolution:
-            options = {**recipe._asdict(), "weight": weight, "bias": bias, "padding_mode": mode}
-            geometry: Geometry = options.pop("geometry")
-            return type(self)(**{**geometry._asdict(), **options, "padding": padding})
+            own = {"weight": weight, "bias": bias, "padding": padding, "padding_mode": mode}
+            return type(self)(**{**self._arguments(recipe), **own})
 
         if recipe.padding_mode != "zeros":
             zeros = partial(make, recipe.weight, recipe.bias, mode="zeros")
@@ -123,13 +128,10 @@ class _Convolution(Prepared):
             return Converted(partial(make, padding=recipe.geometry.padding, mode="zeros"), recipe.weight, recipe.bias)
         return None
 
-    def _prepare(self, input_shape: Shape) -> tuple[_core.Plan | _core.StackedPlan, Reshaped]:
-        layer = self._recipe.layer(input_shape, "x")
-        plan = self._kept(input_shape)
-        if plan is None:
-            plan = self._recipe.plan(layer)
-            self._keep_plan(input_shape, layer.output_shape, plan, plan.packed_bytes)
-        return plan, layer
+    def _prepare(self, recipe: _Recipe, input_shape: Shape) -> tuple[_core.Plan | _core.StackedPlan, Reshaped]:
+        layer = recipe.layer(input_shape, "x")
+        plan = self._kept(recipe, input_shape)
+        return recipe.plan(layer) if plan is None else plan, layer
 
     def __repr__(self) -> str:
         recipe = self._recipe
@@ -203,7 +205,9 @@ class Conv2d(_Explained):
 
     A plan is made when a shape is first seen. Plans of the 16 shapes used last are kept, and those of further shapes as
     long as all packed weights together take at most 64 MiB. A plan runs the instruction set that was in use when it was
-    made. Operators can be called from many threads at once, and be pickled.
+    made. Operators can be called from many threads at once, copied and pickled; a pickle has a version, and one of
+    another version is refused with a ValueError. An operator that is initialized again (``op.__init__(...)``) is as a
+    new one.
 
     Args:
         weight: Filters, shape (K, C // groups, R, S), float32, float64, half precision or complex.
@@ -245,8 +249,7 @@ class Conv3d(_Convolution):
 
     _space = VOLUME
 
-    def _volume(self, input_shape: object, name: str) -> volumes.Volume:
-        recipe = self._recipe
+    def _volume(self, recipe: _Recipe, input_shape: object, name: str) -> volumes.Volume:
         laid = lay(input_shape, recipe.weight.shape, recipe.geometry, recipe.layout, (name, "weight"))
         return volumes.of_convolution(laid, recipe.geometry, recipe.layout, recipe.weight.dtype.name)
 
@@ -255,20 +258,17 @@ class Conv3d(_Convolution):
         if self._made_of is not None:
             return self._made_of.operators[0].explain(input_shape)  # type: ignore[no-any-return]
         recipe = self._recipe
-        problems = self._volume(input_shape, "input_shape").problems()
+        problems = self._volume(recipe, input_shape, "input_shape").problems()
         limits = as_accuracy(recipe.accuracy, recipe.max_error)
         return introspection.explain_problems(problems, recipe.algorithm, limits)
 
-    def _prepare(self, input_shape: Shape) -> tuple[_core.Plan | _core.StackedPlan, Reshaped]:
-        recipe = self._recipe
-        w = recipe.weight
-        volume = self._volume(input_shape, "x")
-        plan = self._kept(input_shape)
+    def _prepare(self, recipe: _Recipe, input_shape: Shape) -> tuple[_core.Plan | _core.StackedPlan, Reshaped]:
+        volume = self._volume(recipe, input_shape, "x")
+        plan = self._kept(recipe, input_shape)
         if plan is None:
             limits = as_accuracy(recipe.accuracy, recipe.max_error)
             spec = as_activation(recipe.activation)
-            plan = volumes.plan(volume, w, recipe.bias, spec, recipe.algorithm, limits, prepared=True)
-            self._keep_plan(input_shape, volume.output_shape, plan, plan.packed_bytes)
+            plan = volumes.plan(volume, recipe.weight, recipe.bias, spec, recipe.algorithm, limits, prepared=True)
         return plan, volume.shapes_for(plan)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from fastconv import _core
 from fastconv.arguments import Array, Shape
@@ -10,6 +10,8 @@ from fastconv.arrays import Reshaped, as_added, as_array, as_out, as_residual, r
 from fastconv.composite import Bordered, Converted, on_tensors
 from fastconv.dtypes import is_tensor
 
+# Of what `__getstate__` returns: another meaning of its fields makes it another number.
+PICKLE_VERSION = 1
 # Each plan holds packed weights of its own. An operator keeps those used last: so many whatever they take, and more as
 # long as all of them take no more bytes than that, each counted with what it holds beside weights.
 PLANS_KEPT = 16
@@ -18,27 +20,62 @@ _BESIDE_WEIGHTS = 4096
 
 
 class Keeping(_core.Operator):
-    """What keeps plans by the shape of the input. Many threads may do so at a time."""
+    """What keeps plans by the shape of the input, all made from one recipe. Many threads may do so at a time.
 
-    def _keep_plan(self, input_shape: Shape, output_shape: Shape, plan: object, packed_bytes: int) -> None:
-        self._keep(input_shape, output_shape, plan, packed_bytes + _BESIDE_WEIGHTS, PLANS_KEPT, PLAN_BYTES)
+    A call, and whatever else follows from the recipe, takes it once and hands it on: another thread may initialize the
+    operator anew meanwhile. A plan is kept only when a call has run it to its end.
+    """
+
+    _derived: ClassVar[tuple[str, ...]]
+    """Attributes that follow from the recipe."""
+
+    def _arguments(self, recipe: Any) -> dict[str, Any]:
+        """Those of the constructor that make this recipe, as plain values."""
+        raise NotImplementedError
+
+    def _initialize(self, arguments: dict[str, Any]) -> None:
+        """The library's constructor: a subclass may have another one."""
+        raise NotImplementedError
+
+    def _keep_plan(self, recipe: Any, input_shape: Shape, output_shape: Shape, plan: object, packed_bytes: int) -> None:
+        self._keep(recipe, input_shape, output_shape, plan, packed_bytes + _BESIDE_WEIGHTS, PLANS_KEPT, PLAN_BYTES)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Plain values, no class of the library's: so an older or newer one reads the version before all else."""
+        attributes = {name: value for name, value in vars(self).items() if name not in self._derived}
+        return {
+            "version": PICKLE_VERSION,
+            "arguments": self._arguments(self._recipe),
+            "attributes": attributes,
+        }
+
+    def __setstate__(self, state: Any) -> None:
+        version = state.get("version") if isinstance(state, dict) else None
+        if version != PICKLE_VERSION:
+            raise ValueError(
+                f"{type(self).__name__}: expected a pickle of version {PICKLE_VERSION}, as this fastconv makes them, "
+                f"got version {version}"
+            )
+        self._initialize(state["arguments"])
+        vars(self).update(state["attributes"])
 
 
 class Prepared(Keeping):
     """An operator that follows from its recipe, a named tuple with `weight` and more."""
 
-    _recipe: Any
+    _derived = ("_made_of",)
+
     _made_of: Bordered | Converted | None
 
     def _set(self, recipe: Any) -> None:
-        self._recipe = recipe
-        self._made_of = self._composite()
+        made_of = self._composite(recipe)
+        self._recipe, self._made_of = recipe, made_of
 
-    def _composite(self) -> Bordered | Converted | None:
+    def _composite(self, recipe: Any) -> Bordered | Converted | None:
         """What calls go to, if one plan is not enough."""
         raise NotImplementedError
 
-    def _prepare(self, input_shape: Shape) -> tuple[Any, Reshaped]:
+    def _prepare(self, recipe: Any, input_shape: Shape) -> tuple[Any, Reshaped]:
         """The plan for inputs of this shape, kept or made, and the shapes it has."""
         raise NotImplementedError
 
@@ -50,15 +87,14 @@ class Prepared(Keeping):
             return on_tensors(self, x, out, residual, accumulate)  # type: ignore[no-any-return]
         if self._made_of is not None:
             return self._made_of(x, out, residual=residual, accumulate=accumulate)  # type: ignore[no-any-return]
-        dtype = self._recipe.weight.dtype.name
+        recipe = self._recipe
+        dtype = recipe.weight.dtype.name
         images = as_array(x, "x", dtype, "weight")
-        plan, layer = self._prepare(images.shape)
+        shape = images.shape
+        plan, layer = self._prepare(recipe, shape)
         y = as_out(out, layer.output_shape, dtype, x=images)
         added = as_residual(as_added(residual, accumulate, y), layer.output_shape, dtype, y)
-        return run_on(layer, plan, images, y, added)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"recipe": self._recipe}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._set(state["recipe"])
+        result = run_on(layer, plan, images, y, added)
+        if self._kept(recipe, shape) is None:
+            self._keep_plan(recipe, shape, layer.output_shape, plan, plan.packed_bytes)
+        return result

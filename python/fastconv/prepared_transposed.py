@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy.typing as npt
 
@@ -86,15 +86,20 @@ class _Transposition(Prepared):
         )
         self._set(recipe)
 
-    def _composite(self) -> Converted | None:
-        recipe = self._recipe
-        return Converted(self._of, recipe.weight, recipe.bias) if is_converted(recipe.weight.dtype) else None
+    def _initialize(self, arguments: dict[str, Any]) -> None:
+        _Transposition.__init__(self, **arguments)
 
-    def _of(self, weight: Array, bias: Array | None) -> _Transposition:
-        """The same with other weights."""
-        options = {**self._recipe._asdict(), "weight": weight, "bias": bias}
-        spread: Spread = options.pop("spread")
-        return type(self)(**{name: value for name, value in spread._asdict().items() if name != "space"}, **options)
+    def _arguments(self, recipe: _Recipe) -> dict[str, Any]:
+        options = recipe._asdict()
+        spread = options.pop("spread")._asdict()
+        del spread["space"]
+        return {**spread, **options}
+
+    def _composite(self, recipe: _Recipe) -> Converted | None:
+        def make(weight: Array, bias: Array | None) -> _Transposition:
+            return type(self)(**{**self._arguments(recipe), "weight": weight, "bias": bias})
+
+        return Converted(make, recipe.weight, recipe.bias) if is_converted(recipe.weight.dtype) else None
 
     def explain(self, input_shape: Shape) -> tuple[introspection.Explanation, ...]:
         """What would run for an input of this shape, and why: for each convolution of images that this one is made of.
@@ -112,25 +117,23 @@ class _Transposition(Prepared):
         limits = as_accuracy(recipe.accuracy, recipe.max_error)
         # A tuple of ints: what is remembered of layers takes no list, and 1.0 for 1.
         shape = as_shape(input_shape, "input_shape", f"{recipe.layout} {recipe.layout[1:]}")
-        return introspection.explain_problems(self._layer(shape, "input_shape").problems(), recipe.algorithm, limits)
+        problems = self._layer(recipe, shape, "input_shape").problems()
+        return introspection.explain_problems(problems, recipe.algorithm, limits)
 
-    def _layer(self, input_shape: object, name: str) -> Transposed | Volume:
-        recipe = self._recipe
+    def _layer(self, recipe: _Recipe, input_shape: object, name: str) -> Transposed | Volume:
         w = recipe.weight
         return fit_transposed(input_shape, w.shape, recipe.spread, recipe.layout, w.dtype.name, (name, "weight"))
 
-    def _prepare(self, input_shape: Shape) -> tuple[_core.InterleavedPlan | _core.StackedPlan, Reshaped]:
-        recipe = self._recipe
-        w = recipe.weight
-        layer = self._layer(input_shape, "x")
-        plan = self._kept(input_shape)
+    def _prepare(
+        self, recipe: _Recipe, input_shape: Shape
+    ) -> tuple[_core.InterleavedPlan | _core.StackedPlan, Reshaped]:
+        layer = self._layer(recipe, input_shape, "x")
+        plan = self._kept(recipe, input_shape)
         if plan is not None:
             return plan, layer.shapes_for(plan) if isinstance(layer, Volume) else layer
         limits = as_accuracy(recipe.accuracy, recipe.max_error)
         spec = as_activation(recipe.activation)
-        plan, shapes = make_plan(layer, w, recipe.bias, spec, recipe.algorithm, limits, prepared=True)
-        self._keep_plan(input_shape, layer.output_shape, plan, plan.packed_bytes)
-        return plan, shapes
+        return make_plan(layer, recipe.weight, recipe.bias, spec, recipe.algorithm, limits, prepared=True)
 
     def __repr__(self) -> str:
         w = self._recipe.weight

@@ -65,6 +65,8 @@ class InterleavedPlan final : public Operation {
   bool is_brief() const override;
   DType dtype() const override;
   std::size_t packed_bytes() const override;
+  Extent input_values() const override;
+  Extent output_values() const override;
 
   const InterleavedShape& shape() const;
   const std::vector<PhasedPlan>& plans() const;

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "fastconv/dtype.hpp"
+#include "fastconv/problem.hpp"
 
 namespace fastconv {
 
@@ -27,6 +28,8 @@ class Operation {
   virtual bool is_brief() const = 0;  // as fastconv::is_brief in plan.hpp
   virtual DType dtype() const = 0;
   virtual std::size_t packed_bytes() const = 0;  // of weights that it keeps
+  virtual Extent input_values() const = 0;  // how many `run` reads and writes, beside weights
+  virtual Extent output_values() const = 0;
 };
 
 }  // namespace fastconv

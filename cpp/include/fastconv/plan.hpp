@@ -16,7 +16,7 @@ namespace fastconv {
 class Plan final : public Operation {
  public:
   // `weight` is KCRS; `bias` has K values or is null. Both are copied. Throws std::invalid_argument if the problem is
-  // invalid or the algorithm rejects it, std::bad_alloc if the packed weights do not fit in memory.
+  // invalid or the algorithm rejects it, NoMemory if the packed weights do not fit in memory.
   Plan(const ConvProblem& problem, const Algorithm& algorithm, const void* weight, const void* bias,
        const Activation& activation);
   Plan(Plan&&) noexcept;
@@ -29,6 +29,8 @@ class Plan final : public Operation {
 
   bool is_brief() const override;
   DType dtype() const override;
+  Extent input_values() const override;
+  Extent output_values() const override;
 
   const ConvProblem& problem() const;
   const Algorithm& algorithm() const;

@@ -42,6 +42,8 @@ class StackedPlan final : public Operation {
   bool is_brief() const override;
   DType dtype() const override;
   std::size_t packed_bytes() const override;
+  Extent input_values() const override;
+  Extent output_values() const override;
 
   const StackShape& shape() const;
   std::size_t workspace_bytes() const;  // of images and outputs; operations have theirs beside it
