@@ -252,6 +252,8 @@ MISTAKES = [
     ((X, W), {"requantization": Requantization("1")}, TypeError, "requantization.scale: expected real numbers"),
     ((X, W), {"requantization": Requantization(1, -1)}, ValueError, "requantization.zero_point: expected 0 to 255"),
     ((X, W), {"requantization": Requantization(1, 0, "int16")}, TypeError, "requantization.dtype: expected int8 or"),
+    ((X, W), {"requantization": Requantization(1, 0, "byte8")}, TypeError, "requantization.dtype: expected int8 or"),
+    ((X, W), {"requantization": Requantization([[1], [1, 2]])}, TypeError, "requantization.scale: expected real"),
     ((X, W), {"out": np.empty((1, 3, 3, 3))}, TypeError, "out: expected int32, got float64"),
     ((X, W), {"out": np.empty((1, 3, 3, 2), "i4")}, ValueError, "out: expected shape (1, 3, 3, 3), got (1, 3, 3, 2)"),
 ]

@@ -72,6 +72,57 @@ def test_auto_pad(auto_pad, pads):
     assert np.allclose(ours.conv(x, w, auto_pad=auto_pad), conv(x, w, pads=(pads,)))
 
 
+X8, W8 = np.ones((1, 2, 5), np.uint8), np.ones((2, 2, 3), np.int8)
+QUANTISED = {
+    "x": X8,
+    "x_scale": np.float32(0.5),
+    "x_zero_point": np.uint8(3),
+    "w": W8,
+    "w_scale": np.float32([0.5, 0.25]),
+    "w_zero_point": np.int8(0),
+    "y_scale": np.float32(0.5),
+    "y_zero_point": np.uint8(1),
+    "B": np.int32([1, 2]),
+}
+WRONG = [
+    ("B", np.array([0.9, 2]), TypeError, "B: expected int32, got float64"),
+    ("B", np.array([True, False]), TypeError, "B: expected int32, got bool"),
+    ("B", np.array([2**32 + 5, 0]), ValueError, "B: expected numbers that int32 holds, got 0 to 4294967301"),
+    ("B", np.array([2**64 - 1, 0], np.uint64), ValueError, "B: expected numbers that int32 holds"),
+    ("B", np.int32([1]), ValueError, "bias: expected shape (2,)"),
+    ("x_scale", np.float32([0.5, 0.25]), ValueError, "x_scale: expected a number, got shape (2,)"),
+    ("x_scale", np.int32(1), TypeError, "x_scale: expected floating-point numbers, got int32"),
+    ("x_scale", np.float32(np.nan), ValueError, "x_scale: expected positive numbers within float32"),
+    ("x_scale", np.complex64(1), TypeError, "x_scale: expected floating-point numbers, got complex64"),
+    ("x_scale", np.float32(-1), ValueError, "x_scale: expected positive numbers"),
+    ("w_scale", np.float32([1, 1, 1]), ValueError, "w_scale: expected a number or shape (2,), one per filter"),
+    ("w_scale", np.float64(1e300), ValueError, "w_scale: expected positive numbers within float32"),
+    ("y_scale", np.float32([0.5, 0.25]), ValueError, "y_scale: expected a number, got shape (2,)"),
+    ("y_scale", np.float32(0), ValueError, "y_scale: expected positive numbers"),
+    ("y_scale", np.float32(1e-45), ValueError, "y_scale: expected x_scale * w_scale / y_scale within float32"),
+    ("x_zero_point", np.float32(0.5), TypeError, "x_zero_point: expected integers, got float32"),
+    ("x_zero_point", np.uint8([1, 2]), ValueError, "x_zero_point: expected a number, got shape (2,)"),
+    ("x_zero_point", np.int64(300), ValueError, "x_zero_point: expected 0 to 255, as uint8 has them"),
+    ("w_zero_point", np.int64([2**32, 0]), ValueError, "w_zero_point: expected -128 to 127, as int8 has them"),
+    ("w_zero_point", np.bool_(True), TypeError, "w_zero_point: expected integers, got bool"),
+    ("y_zero_point", np.int32(1), TypeError, "y_zero_point: expected int8 or uint8, got int32"),
+    ("y_zero_point", np.uint8([1, 2]), ValueError, "y_zero_point: expected a number, got shape (2,)"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "error", "message"), WRONG, ids=[f"{row[0]} {row[3]}" for row in WRONG])
+def test_quantised_arguments_of_another_kind_are_refused(name, value, error, message):
+    ours.qlinear_conv(**QUANTISED)
+    with pytest.raises(error, match="^" + re.escape(message)):
+        ours.qlinear_conv(**QUANTISED | {name: value})
+
+
+def test_a_bias_of_another_integer_type_is_taken_as_it_is():
+    expected = ours.qlinear_conv(**QUANTISED)
+    for dtype in ("int8", "int64", "uint64"):
+        assert np.array_equal(ours.qlinear_conv(**QUANTISED | {"B": np.array([1, 2], dtype)}), expected)
+
+
 MISTAKES = [
     ("conv", (np.ones((1, 2)), np.ones((1, 2))), {}, ValueError, "X: expected 1 to 3 spatial axes, got shape (1, 2)"),
     (
@@ -83,6 +134,15 @@ MISTAKES = [
     ),
     ("conv", (np.ones((1, 2, 3)), np.ones((1, 2, 1))), {"auto_pad": "SAME"}, ValueError, "auto_pad: expected NOTSET"),
     ("conv", (np.ones((1, 2, 3)), np.ones((1, 2, 1))), {"pads": [1]}, ValueError, "pads: expected 2 numbers, got (1,)"),
+    ("conv", (np.ones((1, 2, 3)), np.ones((1, 2, 1))), {"strides": 1}, TypeError, "strides: expected 1 numbers, got 1"),
+    ("conv", (np.ones((1, 2, 3)), np.ones((1, 2, 1))), {"auto_pad": []}, TypeError, "auto_pad: expected NOTSET"),
+    (
+        "conv_transpose",
+        (np.ones((1, 2, 3)), np.ones((2, 1, 1))),
+        {"output_shape": [2.7]},
+        TypeError,
+        "output_shape: expected an int, got 2.7",
+    ),
     ("conv_integer", (np.ones((1, 2, 3)), np.ones((1, 2, 1))), {}, TypeError, "x: expected int8 or uint8, got float64"),
 ]
 

@@ -103,10 +103,15 @@ class Sums(NamedTuple):
         return lay(input_shape, self.weight.shape, self.geometry, space.layouts[0], (name, "weight"))
 
 
-def byte_type(dtype: np.dtype[Any], name: str) -> str:
-    if dtype.name not in BYTES:
-        raise TypeError(f"{name}: expected int8 or uint8, got {dtype.name}; nothing is converted")
-    return str(dtype.name)
+def byte_type(dtype: Any, name: str) -> str:
+    """The name "int8" or "uint8", from a name, a NumPy type or a dtype."""
+    try:
+        own = np.dtype(dtype).name
+    except (TypeError, ValueError):  # a name that no dtype has, or that is no text
+        raise TypeError(f"{name}: expected int8 or uint8, got {dtype!r}") from None
+    if own not in BYTES:
+        raise TypeError(f"{name}: expected int8 or uint8, got {own}; nothing is converted")
+    return str(own)
 
 
 def as_bytes(value: object, name: str) -> IntegerArray:
@@ -126,7 +131,8 @@ def _numbers(value: object, name: str, K: int | None) -> IntegerArray:
     return array.reshape(-1)
 
 
-def _zero_points(value: object, name: str, dtype: str, K: int | None = None) -> npt.NDArray[np.int32]:
+def zero_points(value: object, name: str, dtype: str, K: int | None = None) -> npt.NDArray[np.int32]:
+    """One, or if there is a K that many, of integers that the dtype has."""
     numbers, limits = _numbers(value, name, K), np.iinfo(dtype)
     if numbers.min() < limits.min or numbers.max() > limits.max:
         raise ValueError(f"{name}: expected {limits.min} to {limits.max}, as {dtype} has them, got {value!r}")
@@ -138,8 +144,11 @@ def _scaling(value: object, K: int) -> tuple[npt.NDArray[np.float32], int, bool]
         return None
     if not isinstance(value, Requantization):
         raise TypeError(f"requantization: expected a Requantization or None, got {value!r}")
-    name = byte_type(np.dtype(value.dtype), "requantization.dtype")
-    scale = np.asarray(value.scale)
+    name = byte_type(value.dtype, "requantization.dtype")
+    try:
+        scale = np.asarray(value.scale)
+    except ValueError as error:
+        raise TypeError(f"requantization.scale: expected real numbers, got {error}") from None
     if scale.dtype.kind not in "fiu":
         raise TypeError(f"requantization.scale: expected real numbers, got {scale.dtype.name}")
     if scale.size != 1 and scale.shape != (K,):
@@ -150,7 +159,7 @@ def _scaling(value: object, K: int) -> tuple[npt.NDArray[np.float32], int, bool]
         scale = scale.astype(np.float32).reshape(-1)
     if not np.isfinite(scale).all():
         raise ValueError(f"requantization.scale: expected finite numbers of float32, got {value.scale!r}")
-    zero = _zero_points(value.zero_point, "requantization.zero_point", name)
+    zero = zero_points(value.zero_point, "requantization.zero_point", name)
     return np.ascontiguousarray(np.broadcast_to(scale, (K,))), int(zero[0]), name == "int8"
 
 
@@ -178,8 +187,8 @@ def as_sums(
     return Sums(
         weight,
         input_dtype,
-        int(_zero_points(input_zero_point, "input_zero_point", input_dtype)[0]),
-        _zero_points(weight_zero_point, "weight_zero_point", weight.dtype.name, K),
+        int(zero_points(input_zero_point, "input_zero_point", input_dtype)[0]),
+        zero_points(weight_zero_point, "weight_zero_point", weight.dtype.name, K),
         as_geometry(*steps, SPACES[weight.ndim - 2]),
         b,
         _scaling(requantization, K),

@@ -74,7 +74,7 @@ class ConvInteger(Keeping):
         bias: npt.ArrayLike | None = None,
         requantization: Requantization | None = None,
     ) -> None:
-        name = byte_type(np.dtype(input_dtype), "input_dtype")
+        name = byte_type(input_dtype, "input_dtype")
         w = as_bytes(weight, "weight").copy()
         steps = stride, padding, dilation, groups
         self._recipe = as_sums(name, w, input_zero_point, weight_zero_point, steps, bias, requantization)

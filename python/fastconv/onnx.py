@@ -20,6 +20,7 @@ from fastconv.arrays import as_array, as_bias_of
 from fastconv.conv import conv1d, conv2d, conv3d
 from fastconv.dtypes import as_any_array
 from fastconv.geometry import LINE, PLANE, VOLUME, Pads, as_int
+from fastconv.integer_arguments import zero_points
 from fastconv.integers import Requantization
 from fastconv.spread import Spread, as_spread, as_spread_filters, fit_transposed, run_once
 
@@ -106,7 +107,7 @@ def conv_transpose(
     more = _per_axis(output_padding, axes, "output_padding", 0)
     spread = as_spread(stride, _pads(pads, axes), more, group, dilation, space)
     shape = as_spread_filters(w.shape, group, space)
-    outputs = None if output_shape is None else tuple(int(size) for size in output_shape[-axes:])
+    outputs = None if output_shape is None else _per_axis(tuple(output_shape)[-axes:], axes, "output_shape")
     if outputs is None and _is_automatic(auto_pad) and auto_pad != "VALID":
         outputs = tuple(size * step for size, step in zip(x.shape[2:], stride, strict=True))
     if outputs is not None:
@@ -167,18 +168,46 @@ def qlinear_conv(
         ValueError, TypeError: As :func:`conv_integer` does.
     Source: ONNX operators, QLinearConv.
     """
-    scales = {"x_scale": x_scale, "w_scale": w_scale, "y_scale": y_scale}
-    scale = {name: as_any_array(value, name).astype(np.float32) for name, value in scales.items()}
+    x_step, y_step = _as_scale(x_scale, "x_scale"), _as_scale(y_scale, "y_scale")
+    w_step = _as_scale(w_scale, "w_scale", (*as_any_array(w, "w").shape, 0)[0])
     zero = as_any_array(y_zero_point, "y_zero_point")
     if zero.dtype not in (np.int8, np.uint8):
         raise TypeError(f"y_zero_point: expected int8 or uint8, got {zero.dtype}")
     if zero.size != 1:
         raise ValueError(f"y_zero_point: expected a number, got shape {zero.shape}")
-    with np.errstate(all="ignore"):  # what is not finite is refused
-        factor = scale["x_scale"] * scale["w_scale"] / scale["y_scale"]
-    bias = None if B is None else as_any_array(B, "B").astype(np.int32)
+    with np.errstate(all="ignore"):
+        factor = x_step * w_step / y_step
+    if not np.isfinite(factor).all():
+        raise ValueError(f"y_scale: expected x_scale * w_scale / y_scale within float32, got {y_scale!r}")
+    bias = None if B is None else _as_bias(B)
     requantization = Requantization(factor, int(zero.reshape(())), zero.dtype.name)
     return _integers(x, w, x_zero_point, w_zero_point, bias, requantization, attributes)
+
+
+def _as_scale(value: object, name: str, K: int | None = None) -> npt.NDArray[np.float32]:
+    """A positive number, or if there is a K that many."""
+    scale = as_any_array(value, name) if not isinstance(value, float) else np.asarray(value)
+    if scale.dtype.kind != "f":
+        raise TypeError(f"{name}: expected floating-point numbers, got {scale.dtype.name}")
+    if scale.size != 1 and scale.shape != (K,):
+        wanted = "a number" if K is None else f"a number or shape ({K},), one per filter"
+        raise ValueError(f"{name}: expected {wanted}, got shape {scale.shape}")
+    with np.errstate(over="ignore"):
+        steps = scale.astype(np.float32).reshape(-1)
+    if not (np.isfinite(steps) & (steps > 0)).all():
+        raise ValueError(f"{name}: expected positive numbers within float32, got {value!r}")
+    return steps
+
+
+def _as_bias(value: object) -> npt.NDArray[np.int32]:
+    """Integers that int32 holds; their number is for the convolution to check."""
+    bias = as_any_array(value, "B")
+    if bias.dtype.kind not in "iu":
+        raise TypeError(f"B: expected int32, got {bias.dtype.name}; nothing is converted")
+    limits = np.iinfo(np.int32)
+    if bias.size and not limits.min <= int(bias.min()) <= int(bias.max()) <= limits.max:
+        raise ValueError(f"B: expected numbers that int32 holds, got {int(bias.min())} to {int(bias.max())}")
+    return bias.astype(np.int32)
 
 
 def operators() -> list[type]:
@@ -230,20 +259,22 @@ def _integers(
     }
     if left:
         raise TypeError(f"attributes: expected those of Conv, got {', '.join(left)}")
-    x_zero = 0 if x_zero_point is None else as_any_array(x_zero_point, "x_zero_point")
-    w_zero = 0 if w_zero_point is None else as_any_array(w_zero_point, "w_zero_point")
+    x_zero = 0 if x_zero_point is None else int(zero_points(x_zero_point, "x_zero_point", x.dtype.name)[0])
+    w_zero = 0 if w_zero_point is None else zero_points(w_zero_point, "w_zero_point", w.dtype.name, len(w))
     return integers.conv_integer(x, w, x_zero, w_zero, **options, bias=bias, requantization=requantization)
 
 
 def _axes(X: AnyArray, W: AnyArray, kernel_shape: Numbers) -> int:
     if X.ndim not in _FUNCTIONS:
         raise ValueError(f"X: expected 1 to 3 spatial axes, got shape {X.shape}")
-    if kernel_shape is not None and tuple(kernel_shape) != W.shape[2:]:
+    if kernel_shape is not None and _per_axis(kernel_shape, W.ndim - 2, "kernel_shape") != W.shape[2:]:
         raise ValueError(f"kernel_shape: expected that of W, {W.shape[2:]}, got {tuple(kernel_shape)}")
     return X.ndim - 2
 
 
-def _is_automatic(auto_pad: str) -> bool:
+def _is_automatic(auto_pad: object) -> bool:
+    if not isinstance(auto_pad, str):
+        raise TypeError(f"auto_pad: expected NOTSET, {', '.join(_AUTO_PADS)}, got {auto_pad!r}")
     if auto_pad != "NOTSET" and auto_pad not in _AUTO_PADS:
         raise ValueError(f"auto_pad: expected NOTSET, {', '.join(_AUTO_PADS)}, got {auto_pad!r}")
     return auto_pad != "NOTSET"
@@ -252,6 +283,8 @@ def _is_automatic(auto_pad: str) -> bool:
 def _per_axis(numbers: Numbers, axes: int, name: str, default: int = 1) -> tuple[int, ...]:
     if numbers is None:
         return (default,) * axes
+    if isinstance(numbers, str) or not np.iterable(numbers):
+        raise TypeError(f"{name}: expected {axes} numbers, got {numbers!r}")
     if len(numbers) != axes:
         raise ValueError(f"{name}: expected {axes} numbers, got {tuple(numbers)}")
     return tuple(as_int(number, name, 0) for number in numbers)

@@ -117,9 +117,9 @@ def gaussian_filter(
     Source: the documentation of ``scipy.ndimage.gaussian_filter``.
 
     >>> gaussian_filter([[0, 0, 0], [0, 99, 0], [0, 0, 0]], 0.5)
-    array([[ 1,  8,  1],
-           [ 8, 61,  8],
-           [ 1,  8,  1]])
+    array([[ 1,  7,  1],
+           [ 8, 60,  8],
+           [ 1,  7,  1]])
     """
     x = as_numbers(input, "input")
     y = as_target(output, x, x.dtype.kind == "c")
