@@ -78,6 +78,20 @@ def test_complex(function, dtype):
     assert np.array_equal(getattr(fastconv, function)(x.astype(x.dtype.newbyteorder()), w, b), y)
 
 
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_part_of_a_complex_number_is_lost_in_the_other(function):
+    """Not even where one is the largest, or their sum would be infinite."""
+    axes = int(function[-2])
+    for value, dtype in ((1e17 + 1j, "complex128"), (1 - 1e17j, "complex128"), (3e38 + 3e38j, "complex64")):
+        x, w = np.full((1, 1, *(2,) * axes), value, dtype), np.ones((1, 1, *(1,) * axes), dtype)
+        bias = np.array([2 + 3j], dtype)
+        op = getattr(fastconv, "".join(word.capitalize() for word in function.split("_")))
+        assert np.array_equal(getattr(fastconv, function)(x, w), x)
+        assert np.array_equal(getattr(fastconv, function)(x, 1j * w), 1j * x)
+        assert np.array_equal(getattr(fastconv, function)(x, w, bias), x + bias)
+        assert np.array_equal(op(w, bias)(x), x + bias) and np.array_equal(op(w)(x), x)
+
+
 def test_options_reach_the_convolution():
     x, w = normal(9, 8, 4, dtype=np.float16), normal(6, 2, 3, 3, dtype=np.float16)
     options = {"stride": 2, "padding": "same", "groups": 2, "layout": "NHWC", "activation": "relu"}

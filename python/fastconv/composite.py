@@ -1,6 +1,6 @@
 """Prepared forms that are made of others: for half precision, complex numbers, and padding that is not zeros.
 
-Half precision is one of float32, complex numbers are three real ones (:mod:`fastconv.dtypes`); other padding is one
+Half precision is one of float32, complex numbers are four real ones (:mod:`fastconv.dtypes`); other padding is one
 with zeros, and one without for the strips that looked at them (:mod:`fastconv.borders`).
 """
 

@@ -30,15 +30,7 @@ def correlated(x: AnyArray, w: AnyArray, pads: Pads) -> AnyArray:
     """
     if is_long(x.dtype):
         return in_order(np.pad(x, ((0, 0),) * (x.ndim - len(pads)) + pads), w, len(pads))
-    if x.dtype.kind != "c":
-        return _batched(x, w, pads)
-    # Four products: of three the smaller part would be lost in the larger one, or both beyond the largest number.
-    parts = (x.real, w.real), (x.imag, w.imag), (x.real, w.imag), (x.imag, w.real)
-    real, other, imaginary, rest = (_batched(a, b, pads) for a, b in parts)
-    y = np.empty(real.shape, x.dtype)
-    np.subtract(real, other, out=y.real)
-    np.add(imaginary, rest, out=y.imag)
-    return y
+    return _batched(x, w, pads)
 
 
 def in_order(x: AnyArray, w: AnyArray, axes: int, kept: AnyArray | None = None) -> AnyArray:
@@ -84,7 +76,7 @@ def _batched(x: AnyArray, w: AnyArray, pads: Pads) -> AnyArray:
 
 
 def by_core(x: AnyArray, w: AnyArray, pads: Pads, groups: int = 1) -> AnyArray:
-    """(N, C, ...) by (K, C // groups, ...) of any number of axes, float32 or float64.
+    """(N, C, ...) by (K, C // groups, ...) of any number of axes, float32, float64 or complex.
 
     Neighbouring axes along which there is a single tap and no padding are one axis to the core. Of more than three
     axes that are left, the first is summed over here.
