@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -184,3 +185,23 @@ def test_ctrl_c_ends_the_whole_group_without_a_traceback_and_shows_the_cursor_ag
     assert out == ""
     assert b"interrupted" in seen and b"Traceback" not in seen
     assert seen.rfind(b"\x1b[?25h") > seen.rfind(b"\x1b[?25l") >= 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="signal masks are read in /proc")
+def test_processes_that_measure_begin_with_ctrl_c_blocked() -> None:
+    code = """
+        import multiprocessing
+        from multiprocessing import forkserver
+        from pathlib import Path
+        from fastconv.bench import memory
+        process = multiprocessing.get_context("forkserver").Process(target=print)
+        memory.start(process)
+        process.join()
+        for pid in ("self", forkserver._forkserver._forkserver_pid):
+            status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+            print(int(status["SigBlk"], 16) >> 1 & 1)  # SIGINT is 2
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.split() == ["0", "1"], done.stderr
