@@ -96,6 +96,7 @@ def tests_of(path: str) -> list[str]:
 
 
 def copy_tree(to: Path) -> None:
+    to.mkdir(parents=True, exist_ok=True)
     for name in _COPIED:
         source, target = ROOT / name, to / name
         if source.is_dir():
