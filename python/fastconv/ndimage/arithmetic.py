@@ -13,6 +13,7 @@ import numpy.typing as npt
 from fastconv.filtering.numbers import AnyArray
 from fastconv.filtering.sums import by_core, in_order
 from fastconv.filtering.whole import exact, held_by, reach, total
+from fastconv.ndimage.sweep import BLOCK, SMALL_BLOCK
 
 _DOUBLE = np.dtype(np.float64)
 _EPSILON = float(np.finfo(np.float64).eps)
@@ -44,8 +45,16 @@ def of_line(weights: AnyArray, axis: int, ndim: int) -> Taps:
     return Taps(weights.reshape([-1 if other == axis else 1 for other in range(ndim)]), None, axis)
 
 
-def arithmetic(x: AnyArray, taps: Taps, beyond: float, result: np.dtype[Any]) -> tuple[np.dtype[Any], Run]:
-    """What blocks of x are brought into, and what makes outputs of them.
+class Way(NamedTuple):
+    """What blocks are brought into, what makes outputs of them, and how large they should be."""
+
+    dtype: np.dtype[Any]
+    run: Run
+    block: int = BLOCK
+
+
+def arithmetic(x: AnyArray, taps: Taps, beyond: float, result: np.dtype[Any]) -> Way:
+    """How outputs are made of x.
 
     Args:
         beyond: What lies beyond the edges, 0 where it is never looked at.
@@ -57,18 +66,21 @@ def arithmetic(x: AnyArray, taps: Taps, beyond: float, result: np.dtype[Any]) ->
     if whole and np.isfinite(weights).all():
         kind = held_by(max(reach(x), abs(int(beyond))) * total(weights))
         if kind is not None:
-            return kind, lambda block: _by_core(block, weights.astype(kind))
+            own = weights.astype(kind)
+            return Way(kind, lambda block: _by_core(block, own))
         inside = max(np.abs(weights).max(), abs(beyond)) < 2**63
         if result.kind in "iu" and inside and not _held(x):
-            own = weights.astype(np.int64)
-            return x.dtype.newbyteorder("="), lambda block: exact(block, own, none)
+            whole_weights = weights.astype(np.int64)
+            return Way(x.dtype.newbyteorder("="), lambda block: exact(block, whole_weights, none))
     if result.kind in "biu":
         if axis is not None:
-            return _DOUBLE, lambda block: _line_in_order(block, weights.ravel(), axis)
-        return _DOUBLE, lambda block: in_order(block, weights, weights.ndim, kept)
-    if kept is not None and not np.isfinite(weights).all():
-        return _DOUBLE, lambda block: in_order(block, weights, weights.ndim, kept)
-    return _DOUBLE, lambda block: _without_left_out(block, weights) if kept is not None else _by_core(block, weights)
+            return Way(_DOUBLE, lambda block: _line_in_order(block, weights.ravel(), axis), SMALL_BLOCK)
+        return Way(_DOUBLE, lambda block: in_order(block, weights, weights.ndim, kept), SMALL_BLOCK)
+    if kept is None:
+        return Way(_DOUBLE, lambda block: _by_core(block, weights))
+    if np.isfinite(weights).all():
+        return Way(_DOUBLE, lambda block: _without_left_out(block, weights))
+    return Way(_DOUBLE, lambda block: in_order(block, weights, weights.ndim, kept), SMALL_BLOCK)
 
 
 def _by_core(block: AnyArray, weights: AnyArray) -> AnyArray:
@@ -120,9 +132,13 @@ def _line_in_order(block: AnyArray, weights: npt.NDArray[np.float64], axis: int)
         sign = -1 if not sign and not (np.abs(right + left) > _EPSILON).any() else sign
     middle = half if sign else size - 1
     y = at(middle) * weights[middle]
+    product = np.empty_like(y)
     for tap in range(middle):
-        values = at(tap)
         if sign:
-            values = values + at(size - 1 - tap) if sign == 1 else values - at(size - 1 - tap)
-        y += values * weights[tap]
+            combine = np.add if sign == 1 else np.subtract
+            combine(at(tap), at(size - 1 - tap), out=product)
+            product *= weights[tap]
+        else:
+            np.multiply(at(tap), weights[tap], out=product)
+        y += product
     return np.moveaxis(y, 0, axis)

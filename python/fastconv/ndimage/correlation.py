@@ -218,8 +218,8 @@ def filtered(x: AnyArray, taps: dict[str, Taps], y: AnyArray, seen: Pads, bounda
         for of_x, of_w, sign in products:
             if of_x in images and of_w in taps:
                 values, outside = images[of_x]
-                dtype, run = arithmetic(values, taps[of_w], outside if constant else 0.0, part.dtype)
-                terms.append(Term(values, outside, dtype, run, sign))
+                way = arithmetic(values, taps[of_w], outside if constant else 0.0, part.dtype)
+                terms.append(Term(values, outside, way.dtype, way.run, sign, way.block))
         if terms:
             sweep(part, terms, seen, (boundary,) * x.ndim)
         elif name == "imag" and y.dtype.kind == "c":

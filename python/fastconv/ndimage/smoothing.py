@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastconv.filtering.numbers import AnyArray, WrongValue, as_number, as_numbers
+from fastconv.filtering.whole import held_by, reach
 from fastconv.geometry import as_int
 from fastconv.ndimage.arguments import (
     Mode,
@@ -20,10 +22,13 @@ from fastconv.ndimage.arguments import (
     as_target,
     per_axis,
 )
+from fastconv.ndimage.arithmetic import Way, arithmetic, of_line
 from fastconv.ndimage.correlation import correlate1d
 from fastconv.ndimage.sweep import Term, may_be_input, sweep
 
 _LEAST_SIGMA = 1e-15  # axes with less are left as they are
+_LONGEST = 64  # up to which as many products take less time than a sum that runs along the axis
+_ROW = 32  # from so many sums beside each other they are added row by row, not one after the other
 
 
 def gaussian_filter1d(
@@ -127,9 +132,9 @@ def gaussian_filter(
     numbers = [per_axis(value, len(own), name) for value, name in ((sigma, "sigma"), (order, "order"))]
     modes, radii = per_axis(mode, len(own), "mode"), per_axis(radius, len(own), "radius")
     source = x
-    for axis, deviation, derivative, boundary, reach in zip(own, *numbers, modes, radii, strict=True):
+    for axis, deviation, derivative, boundary, places in zip(own, *numbers, modes, radii, strict=True):
         if deviation > _LEAST_SIGMA:
-            gaussian_filter1d(source, deviation, axis, derivative, y, boundary, cval, truncate, radius=reach)
+            gaussian_filter1d(source, deviation, axis, derivative, y, boundary, cval, truncate, radius=places)
             source = y
     return _unfiltered(x, y, source)
 
@@ -182,25 +187,36 @@ def uniform_filter1d(
     if np.may_share_memory(x, y) and not (x.dtype.kind != "c" and may_be_input(y, x, seen)):
         y = np.empty_like(y)
 
-    def means(block: AnyArray) -> AnyArray:
-        return _means(block, count, own)
-
-    double = np.dtype(np.float64)
     parts = [(x.real, y.real, beyond.real), (x.imag, y.imag, beyond.imag)] if x.dtype.kind == "c" else [(x, y, beyond)]
     for values, part, outside in parts:
-        sweep(part, [Term(values, outside.real, double, means)], seen, (boundary,) * x.ndim)
+        way = _mean(values, count, own, outside.real if boundary == "constant" else 0)
+        sweep(part, [Term(values, outside.real, way.dtype, way.run)], seen, (boundary,) * x.ndim)
     if target is not y:
         target[...] = y
     return target
 
 
+def _mean(x: AnyArray, size: int, axis: int, beyond: float) -> Way:
+    """By the core where sums are exact in any order, and not long."""
+    if size <= _LONGEST and x.dtype.kind in "biu":
+        way = arithmetic(x, of_line(np.ones(size), axis, x.ndim), beyond, np.dtype(np.float64))
+        if float(beyond).is_integer() and held_by(max(reach(x), abs(int(beyond))) * size) is not None:
+            return Way(way.dtype, lambda block: way.run(block).astype(np.float64) / size)
+    return Way(np.dtype(np.float64), lambda block: _means(block, size, axis))
+
+
 def _means(block: AnyArray, size: int, axis: int) -> AnyArray:
     """One from the other, as SciPy makes them: so integers are cut where it cuts them."""
-    x = np.moveaxis(block, axis, 0)
+    x = np.ascontiguousarray(np.moveaxis(block, axis, 0))
     y = np.empty((x.shape[0] - size + 1, *x.shape[1:]))
     np.subtract(x[size:], x[:-size], out=y[1:])
     y[0] = np.add.accumulate(x[:size], axis=0)[-1]
-    np.add.accumulate(y, axis=0, out=y)
+    if y[0].size < _ROW:
+        np.add.accumulate(y, axis=0, out=y)
+    else:
+        rows = list(y)
+        for before, row in itertools.pairwise(rows):
+            np.add(before, row, out=row)
     y /= size
     return np.moveaxis(y, 0, axis)
 

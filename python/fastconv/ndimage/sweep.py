@@ -14,8 +14,9 @@ import numpy as np
 from fastconv.filtering.edges import Pads, strip
 from fastconv.filtering.numbers import AnyArray
 
-# Values of a block: 2 MiB of float64, a core's cache.
-_BLOCK = 2**18
+# Values of a block: 2 MiB of float64, a core's cache; and of one that is gone over again and again, tap by tap.
+BLOCK = 2**18
+SMALL_BLOCK = 2**15
 
 
 class Term(NamedTuple):
@@ -27,6 +28,7 @@ class Term(NamedTuple):
         dtype: What `run` takes.
         run: From a block with the places that it sees around it to its outputs.
         sign: 1, or -1 if it is subtracted.
+        block: How many values a block should have.
     """
 
     x: AnyArray
@@ -34,6 +36,7 @@ class Term(NamedTuple):
     dtype: np.dtype[Any]
     run: Callable[[AnyArray], AnyArray]
     sign: int = 1
+    block: int = BLOCK
 
 
 def sweep(y: AnyArray, terms: Sequence[Term], seen: Pads, modes: tuple[str, ...]) -> None:
@@ -47,9 +50,10 @@ def sweep(y: AnyArray, terms: Sequence[Term], seen: Pads, modes: tuple[str, ...]
     """
     if y.size == 0:
         return
-    axis = _block_axis(y, seen)
+    most = min(term.block for term in terms)
+    axis = _block_axis(y, seen, most)
     low, high = seen[axis]
-    rows = max(_BLOCK // (y.size // y.shape[axis]), 4 * (low + high), 1)
+    rows = max(most // (y.size // y.shape[axis]), 4 * (low + high), 1)
     for begin in range(0, y.shape[axis], rows):
         end = min(begin + rows, y.shape[axis])
         box = [range(-before, size + after) for (before, after), size in zip(seen, y.shape, strict=True)]
@@ -65,12 +69,12 @@ def sweep(y: AnyArray, terms: Sequence[Term], seen: Pads, modes: tuple[str, ...]
         store(total, y[(slice(None),) * axis + (slice(begin, end),)])
 
 
-def _block_axis(y: AnyArray, seen: Pads) -> int:
+def _block_axis(y: AnyArray, seen: Pads, most: int) -> int:
     """The first axis along which blocks do not see each other, or else the first of all, if there is enough of it."""
     extents: tuple[int, ...] = y.shape
     axes = list(range(len(extents)))
     for axis in [axis for axis in axes if seen[axis] == (0, 0)] + axes:
-        if y.size <= _BLOCK * extents[axis]:
+        if y.size <= most * extents[axis]:
             return axis
     return extents.index(max(extents))
 
@@ -78,7 +82,8 @@ def _block_axis(y: AnyArray, seen: Pads) -> int:
 def may_be_input(y: AnyArray, x: AnyArray, seen: Pads) -> bool:
     """Whether :func:`sweep` may write to the memory that it reads: blocks then read what they alone write."""
     same = y.__array_interface__["data"] == x.__array_interface__["data"] and y.strides == x.strides
-    return same and y.dtype == x.dtype and seen[_block_axis(y, seen)] == (0, 0)
+    blocks = {_block_axis(y, seen, most) for most in (BLOCK, SMALL_BLOCK)}
+    return same and y.dtype == x.dtype and all(seen[axis] == (0, 0) for axis in blocks)
 
 
 def store(values: AnyArray, y: AnyArray) -> None:
