@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "base/cpu.hpp"
+#include "base/fingerprint.hpp"
 #include "call.hpp"
 #include "fastconv/isa.hpp"
 #include "fastconv/machine.hpp"
@@ -57,6 +58,14 @@ double measured_bandwidth(const std::string& kind, std::size_t bytes, double sec
   return bandwidth(kind == "read" ? Traffic::read : kind == "write" ? Traffic::write : Traffic::copy, bytes, seconds);
 }
 
+std::uint64_t fingerprint_at(std::uintptr_t address, std::size_t bytes) {
+  const auto* const data = reinterpret_cast<const void*>(address);
+  constexpr std::size_t brief = 64 * 1024;  // some microseconds
+  if (bytes <= brief) return fingerprint(data, bytes);
+  py::gil_scoped_release release;
+  return fingerprint(data, bytes);
+}
+
 }  // namespace
 
 void bind_machine(py::module_& module) {
@@ -76,6 +85,7 @@ void bind_machine(py::module_& module) {
   module.def("default_num_threads", &default_num_threads);
   module.def("idle_bytes", &idle_bytes);
   module.def("most_idle_bytes", &most_idle_bytes);
+  module.def("fingerprint", &fingerprint_at, py::arg("address"), py::arg("bytes"));
   module.def("release_memory", &release_memory, py::call_guard<py::gil_scoped_release>());
   module.def("cpu_info", [] {
     const CpuInfo& cpu = cpu_info();

@@ -181,6 +181,29 @@ PyObject* keep(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   });
 }
 
+// _run_at(input_shape, input_address, output_address), for memory that is no array's: plain, of the operator's dtype
+// and of the shapes that the plan for input_shape has, apart from one another, which the caller answers for. False if
+// there is no such plan.
+PyObject* run_at(PyObject* self, PyObject* const* args, Py_ssize_t count) {
+  if (count != 3) {
+    PyErr_Format(PyExc_TypeError, "_run_at: got %zd arguments, expected 3", count);
+    return nullptr;
+  }
+  ArrayShape input;
+  if (!input.read(args[0])) return nullptr;
+  const void* const from = PyLong_AsVoidPtr(args[1]);
+  void* const to = PyLong_AsVoidPtr(args[2]);
+  if (PyErr_Occurred()) return nullptr;
+  const Entry* const entry = find(self, input);
+  if (!entry || !entry->plan) Py_RETURN_FALSE;
+  return or_raise([&]() -> PyObject* {
+    const py::object owner = entry->owner;  // without the GIL others may drop the entry
+    const Operation& plan = *entry->plan;
+    run_released(plan.is_brief(), [&] { return plan.run(from, to, Ending{}); });
+    Py_RETURN_TRUE;
+  });
+}
+
 // _kept(recipe, input_shape)
 PyObject* kept(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   if (count != 2) {
@@ -230,6 +253,8 @@ PyMethodDef methods[] = {
      "Keep a plan that was made from a recipe, and of the others as many as may be kept."},
     {"_kept", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&kept)), METH_FASTCALL,
      "The plan of a recipe for inputs of a shape, or None."},
+    {"_run_at", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&run_at)), METH_FASTCALL,
+     "Run the plan kept for inputs of a shape on memory given by address; False if there is none."},
     {"_plans", &plans, METH_NOARGS, "How many plans are kept."},
     {"_plan_bytes", &plan_bytes, METH_NOARGS, "Their bytes, as they were said."},
     {nullptr, nullptr, 0, nullptr},

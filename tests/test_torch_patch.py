@@ -31,7 +31,9 @@ def runs(monkeypatch):
     from fastconv.torch import calls
 
     seen = []
-    monkeypatch.setattr(calls, "convolve", lambda *args, run=calls.convolve: seen.append(args) or run(*args))
+    monkeypatch.setattr(
+        calls, "convolve_plain", lambda *args, run=calls.convolve_plain: seen.append(args) or run(*args)
+    )
     return seen
 
 

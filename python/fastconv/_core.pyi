@@ -311,6 +311,8 @@ class Operator:
         """
     def _kept(self, recipe: object, input_shape: tuple[int, ...], /) -> Any:
         """The plan of this recipe for inputs of this shape, or None."""
+    def _run_at(self, input_shape: tuple[int, ...], input_address: int, output_address: int, /) -> bool:
+        """Run the plan for inputs of this shape on plain memory of the right sizes, apart; False if there is none."""
     def _plans(self) -> int:
         """How many there are."""
     def _plan_bytes(self) -> int: ...
@@ -416,6 +418,9 @@ def idle_bytes() -> int:
     """Of workspace that calls have left for the next ones."""
 
 def most_idle_bytes() -> int: ...
+def fingerprint(address: int, bytes: int) -> int:
+    """64 bits of the bytes at an address, which must be readable."""
+
 def release_memory() -> int: ...
 def set_num_threads(n: int) -> None:
     """1 <= n <= 256."""

@@ -7,10 +7,11 @@ from typing import Any
 
 from fastconv.arguments import lay
 from fastconv.geometry import Space, as_geometry
+from fastconv.torch import prepared
 from fastconv.torch.found import torch
 from fastconv.torch.functions import Convolution
 from fastconv.torch.spec import Spec
-from fastconv.torch.state import is_recorded
+from fastconv.torch.state import are_plain, is_recorded
 
 _HALVES = () if torch is None else (torch.bfloat16, torch.float16)
 _DTYPES = () if torch is None else (torch.float32, torch.float64, *_HALVES)
@@ -33,12 +34,28 @@ def convolve(
     return y if laid.batched else y.squeeze(0)
 
 
+def convolve_plain(space: Space, input: Any, weight: Any, bias: Any, *arguments: Any) -> Any:
+    """The same of plain tensors, as :mod:`fastconv.torch.state` has it: prepared, if the weight comes again."""
+    is_differentiated = torch.is_grad_enabled() and (
+        input.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
+    )
+    if not is_differentiated:
+        is_batched = input.ndim == 2 + space.rank
+        y = prepared.run(space, input if is_batched else input.unsqueeze(0), weight, bias, arguments)
+        if y is not None:
+            return y if is_batched else y.squeeze(0)
+    return convolve(space, input, weight, bias, *arguments)
+
+
 def convolve_any(space: Space, input: Any, weight: Any, bias: Any, *geometry: Any) -> Any:
     """The same of any tensors: TypeError for those that it cannot take.
 
     Half precision is storage, as in :mod:`fastconv.dtypes`; autocasting makes it of all but float64, as PyTorch does.
     """
-    tensors = {"input": input, "weight": weight} | ({} if bias is None else {"bias": bias})
+    given = (input, weight) if bias is None else (input, weight, bias)
+    if not is_recorded() and are_plain(*given):
+        return convolve_plain(space, input, weight, bias, *geometry)
+    tensors = dict(zip(("input", "weight", "bias"), given, strict=False))
     for name, tensor in tensors.items():
         _check(tensor, name)
     if torch.is_autocast_enabled("cpu"):

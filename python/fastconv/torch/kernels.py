@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from fastconv import conv, grad
 from fastconv.geometry import SPACES
 from fastconv.torch.found import torch
@@ -22,7 +24,7 @@ def convolve(input: Any, weight: Any, bias: Any, spec: Spec) -> Any:
     b = None if bias is None else _array(bias)
     function = _FORWARD[len(spec.stride) - 1]
     x = _array(input, kept)
-    function(x, _array(weight), b, *_geometry(spec), layout=_layout(spec, kept), out=_array(y, kept))
+    function(x, _array(weight), b, *_geometry(spec), layout=_layout(spec, kept), out=_result(y, kept))
     return y
 
 
@@ -30,7 +32,7 @@ def by_input(grad_output: Any, weight: Any, size: Sequence[int], spec: Spec) -> 
     """The gradient by an input of this size."""
     kept = format_of(grad_output, weight)
     dx = _empty(size, grad_output, kept)
-    out = _array(dx, kept)
+    out = _result(dx, kept)
     function = _BY_INPUT[len(spec.stride) - 1]
     dy = _array(grad_output, kept)
     function(out.shape, _array(weight), dy, *_geometry(spec), layout=_layout(spec, kept), out=out)
@@ -43,7 +45,7 @@ def by_weight(grad_output: Any, input: Any, size: Sequence[int], spec: Spec) -> 
     dw = _empty(size, grad_output, torch.contiguous_format)
     function = _BY_WEIGHT[len(spec.stride) - 1]
     x, dy = _array(input, kept), _array(grad_output, kept)
-    function(x, tuple(size), dy, *_geometry(spec), layout=_layout(spec, kept), out=_array(dw))
+    function(x, tuple(size), dy, *_geometry(spec), layout=_layout(spec, kept), out=_result(dw))
     return dw
 
 
@@ -60,8 +62,17 @@ def _empty(shape: Sequence[int], like: Any, kept: Any) -> Any:
 
 
 def _array(tensor: Any, kept: Any = None) -> Any:
-    """Its memory as an array; with channels as the last axis, if that is how they are kept."""
-    held = tensor.detach()
-    if kept is not None and kept != torch.contiguous_format:
-        held = held.movedim(1, -1)
-    return held.numpy()
+    """Its memory as an array; with channels as the last axis, if that is how they are kept.
+
+    Not by ``tensor.numpy()``, after which the tensor's memory could not grow or be given back any more.
+    """
+    return np.from_dlpack(_arranged(tensor.detach(), kept))
+
+
+def _result(tensor: Any, kept: Any = None) -> Any:
+    """The same, to be written to."""
+    return _arranged(tensor, kept).numpy()
+
+
+def _arranged(tensor: Any, kept: Any) -> Any:
+    return tensor if kept is None or kept == torch.contiguous_format else tensor.movedim(1, -1)

@@ -16,7 +16,7 @@ from typing import Any
 from fastconv.geometry import LINE, PLANE, VOLUME, Space
 from fastconv.torch import calls
 from fastconv.torch.found import need_torch, torch
-from fastconv.torch.state import are_plain, is_recorded
+from fastconv.torch.state import are_plain
 
 
 class _Patch:
@@ -103,9 +103,14 @@ def _convolve(
     name: str, space: Space, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: Any
 ) -> Any:
     tensors = (input, weight) if bias is None else (input, weight, bias)
-    if not is_recorded() and _current() and are_plain(*tensors) and _is_as_pytorch_has_it(stride, padding):
+    if (
+        not torch.compiler.is_compiling()
+        and _current()
+        and are_plain(*tensors)
+        and _is_as_pytorch_has_it(stride, padding)
+    ):
         try:
-            return calls.convolve(space, input, weight, bias, stride, padding, dilation, groups)
+            return calls.convolve_plain(space, input, weight, bias, stride, padding, dilation, groups)
         except (
             MemoryError,
             TypeError,

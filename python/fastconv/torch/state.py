@@ -50,14 +50,16 @@ _THREADS, _TENSORS, _CLASSES, _DTYPES = _known_anywhere()
 
 def are_plain(*tensors: Any) -> bool:
     """Whether all are float32, or all float64, with values in them, in plain memory, and the thread is plain, too."""
-    return is_plain_thread() and all(
-        type(tensor) in _CLASSES
-        and torch._C._dispatch_keys(tensor).raw_repr() in _TENSORS
-        and tensor.dtype in _DTYPES
-        and tensor.dtype == tensors[0].dtype
-        and tensor.numel() > 0
-        for tensor in tensors
-    )
+    if not is_plain_thread():
+        return False
+    keys_of, dtype = torch._C._dispatch_keys, None
+    for tensor in tensors:
+        if type(tensor) not in _CLASSES or keys_of(tensor).raw_repr() not in _TENSORS or not tensor.numel():
+            return False
+        dtype = dtype or tensor.dtype
+        if tensor.dtype is not dtype:
+            return False
+    return dtype in _DTYPES
 
 
 def is_plain_thread() -> bool:

@@ -1,0 +1,203 @@
+"""Weights that come again: prepared once, for calls without gradients.
+
+A weight that was seen before, and still has the values it had, gets a prepared operator, which packs it once for each
+shape of input. Whether the values are the same is asked of the memory itself, at each call: PyTorch's count of versions
+does not see what is written through ``tensor.data``, a NumPy view or another process. The fingerprint of a weight takes
+as long as reading it once.
+
+What is kept hangs on the weight, weakly, and goes with it; of all weights those used last are kept, up to a number of
+bytes.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any, NamedTuple
+from weakref import ref
+
+from fastconv import _core
+from fastconv.arguments import lay
+from fastconv.geometry import Geometry, Space, as_geometry
+from fastconv.prepared import Conv1d, Conv2d, Conv3d
+from fastconv.torch.found import torch
+from fastconv.torch.spec import Spec, format_of
+
+# Weights, and what they are packed to, that all operators of this module keep together.
+MOST_BYTES = 1024 * 1024 * 1024
+# A weight that is used in more ways, or for more shapes and strides of input, is not used again and again.
+_LAYERS_KEPT = 8
+_CASES_KEPT = 256
+
+_OPERATORS: tuple[Any, ...] = (Conv1d, Conv2d, Conv3d)
+_clock = count()
+
+
+class _Case(NamedTuple):
+    """What follows from the shape and strides of an input."""
+
+    operator: Any
+    shape: tuple[int, ...]  # of the input, as the operator has it
+    output: tuple[tuple[int, ...], tuple[int, ...]]  # shape and strides
+    memory_format: Any
+    is_ready: bool  # whether the input lies in memory as the operator takes it
+
+
+class _Values:
+    """A weight and a bias as long as neither changes: what was made of them."""
+
+    def __init__(self, mark: tuple[int, ...]) -> None:
+        self.mark = mark
+        self.operators: dict[Any, Any] = {}  # by memory format
+        self.cases: dict[tuple[Any, Any], _Case] = {}
+
+    def bytes(self) -> int:
+        return sum(made._recipe.weight.nbytes + made._plan_bytes() for made in list(self.operators.values()))
+
+
+class _Layer:
+    """A weight with one bias and geometry.
+
+    Args:
+        arguments: Stride, padding, dilation and groups as they were passed: the very same objects, which cannot change,
+            need not be looked at again.
+    """
+
+    def __init__(self, space: Space, weight: Any, bias: Any, arguments: tuple[Any, ...], geometry: Geometry) -> None:
+        self.space, self.arguments, self.geometry = space, arguments, geometry
+        self.place = _place(weight)
+        self.weight_bytes = weight.numel() * weight.element_size()
+        self.bias = None if bias is None else ref(bias)
+        self.values = _Values(self.mark(weight, bias))
+        self.used = next(_clock)
+
+    def is_of(self, space: Space, bias: Any) -> bool:
+        return self.space is space and (bias is None if self.bias is None else self.bias() is bias)
+
+    def fits(self, weight: Any, bias: Any) -> bool:
+        """Whether the weight still lies as it did, so that its memory can be read from one end to the other."""
+        return _place(weight) == self.place and (bias is None or bias.is_contiguous())
+
+    def mark(self, weight: Any, bias: Any) -> tuple[int, ...]:
+        """The same as long as the values are."""
+        of_weight = _core.fingerprint(weight.data_ptr(), self.weight_bytes)
+        if bias is None:
+            return (of_weight,)
+        return of_weight, _core.fingerprint(bias.data_ptr(), bias.numel() * bias.element_size())
+
+    def case(self, values: _Values, input: Any, weight: Any, bias: Any) -> _Case | None:
+        """What to do with such an input; None if the values change at this moment."""
+        kept = format_of(input, weight)
+        is_last = kept != torch.contiguous_format
+        layout = self.space.layouts[is_last]
+        operator = values.operators.get(kept)
+        if operator is None:
+            arrays = (None if tensor is None else tensor.detach().clone().numpy() for tensor in (weight, bias))
+            operator = _OPERATORS[self.space.rank - 1](*arrays, *self.geometry, layout=layout)
+            if self.mark(weight, bias) != values.mark:
+                return None
+            values.operators[kept] = operator
+        shape = tuple(input.shape)
+        laid = lay(shape, tuple(weight.shape), self.geometry, self.space.layouts[0], ("input", "weight"))
+        output = Spec.of(self.geometry, laid.pads).output_shape(shape, weight.shape)
+        inner = (shape[0], *shape[2:], shape[1]) if is_last else shape
+        strides = torch.empty(output, device="meta", memory_format=kept).stride()
+        case = _Case(operator, inner, (output, strides), kept, input.is_contiguous(memory_format=kept))
+        if len(values.cases) >= _CASES_KEPT:
+            values.cases.clear()
+        values.cases[input.shape, input.stride()] = case
+        return case
+
+
+class _Weight:
+    """A weight that was seen, and the layers it is in."""
+
+    def __init__(self, weight: Any) -> None:
+        key = id(weight)
+
+        def forget(gone: Any) -> None:
+            known = _weights.get(key)
+            if known is not None and known.tensor is gone:  # else another tensor has its place by now
+                del _weights[key]
+
+        self.tensor = ref(weight, forget)
+        self.layers: list[_Layer] = []
+
+
+_weights: dict[int, _Weight] = {}
+
+
+def run(space: Space, input: Any, weight: Any, bias: Any, arguments: tuple[Any, ...]) -> Any:
+    """The result, of plain tensors that no gradient is wanted of; None if the weight does not come again, or may not.
+
+    Args:
+        arguments: Stride, padding, dilation and groups, as :func:`fastconv.torch.conv2d` takes them.
+    Raises:
+        ValueError, TypeError: They do not fit one another.
+    """
+    layer = _layer(space, weight, bias, arguments)
+    if layer is None:
+        return None
+    values, mark = layer.values, layer.mark(weight, bias)
+    if mark != values.mark:
+        layer.values = _Values(mark)
+        return None
+    case = values.cases.get((input.shape, input.stride())) or layer.case(values, input, weight, bias)
+    if case is None:
+        return None
+    operator, shape, output, memory_format, is_ready = case
+    if not is_ready:
+        input = input.contiguous(memory_format=memory_format)
+    y = torch.empty_strided(*output, dtype=input.dtype)  # empty() takes twice as long
+    layer.used = next(_clock)
+    if operator._run_at(shape, input.data_ptr(), y.data_ptr()):
+        return y
+    operator._prepare(shape)
+    _keep_within_bounds(layer)
+    return y if operator._run_at(shape, input.data_ptr(), y.data_ptr()) else None
+
+
+def _layer(space: Space, weight: Any, bias: Any, arguments: tuple[Any, ...]) -> _Layer | None:
+    """The layer, if it was seen before; else it is from now on."""
+    known = _weights.get(id(weight))
+    if known is None or known.tensor() is not weight:
+        if not weight.is_contiguous(memory_format=format_of(weight)):
+            return None
+        known = _weights[id(weight)] = _Weight(weight)
+    for layer in known.layers:
+        if layer.is_of(space, bias) and all(map(_is, layer.arguments, arguments)):
+            if layer.fits(weight, bias):
+                return layer
+            del _weights[id(weight)]
+            return None
+    if any(type(argument) not in (int, tuple, str) for argument in arguments) or not (
+        bias is None or bias.is_contiguous()
+    ):
+        return None
+    stride, padding, dilation, groups = arguments
+    geometry = as_geometry(stride, padding, dilation, groups, space)
+    for layer in known.layers:
+        if layer.is_of(space, bias) and layer.geometry == geometry and layer.fits(weight, bias):
+            layer.arguments = arguments
+            return layer
+    known.layers = [_Layer(space, weight, bias, arguments, geometry), *known.layers[: _LAYERS_KEPT - 1]]
+    return None
+
+
+def _keep_within_bounds(newest: _Layer) -> None:
+    """Drop what was used least recently while all of them take too much."""
+    layers = [layer for known in list(_weights.values()) for layer in known.layers]
+    total = sum(layer.values.bytes() for layer in layers)
+    for layer in sorted(layers, key=lambda layer: layer.used):
+        if total <= MOST_BYTES:
+            return
+        if layer is not newest:
+            total -= layer.values.bytes()
+            layer.values = _Values(layer.values.mark)
+
+
+def _place(weight: Any) -> tuple[Any, ...]:
+    return weight.shape, weight.stride(), weight.dtype
+
+
+def _is(a: Any, b: Any) -> bool:
+    return a is b
