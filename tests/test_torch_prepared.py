@@ -43,6 +43,10 @@ def made(monkeypatch, prepared):
                 operators.append(self)
                 super().__init__(*args, **options)
 
+            def __call__(self, *args, **options):
+                calls.append(self)
+                return super().__call__(*args, **options)
+
             def _run_at(self, *args):
                 done = super()._run_at(*args)
                 calls.extend([self] * done)

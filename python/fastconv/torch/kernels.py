@@ -21,10 +21,10 @@ def convolve(input: Any, weight: Any, bias: Any, spec: Spec) -> Any:
     """The convolution itself."""
     kept = format_of(input, weight)
     y = _empty(spec.output_shape(input.shape, weight.shape), input, kept)
-    b = None if bias is None else _array(bias)
+    b = None if bias is None else array_of(bias)
     function = _FORWARD[len(spec.stride) - 1]
-    x = _array(input, kept)
-    function(x, _array(weight), b, *_geometry(spec), layout=_layout(spec, kept), out=_result(y, kept))
+    x = array_of(input, kept)
+    function(x, array_of(weight), b, *_geometry(spec), layout=_layout(spec, kept), out=written_array_of(y, kept))
     return y
 
 
@@ -32,10 +32,10 @@ def by_input(grad_output: Any, weight: Any, size: Sequence[int], spec: Spec) -> 
     """The gradient by an input of this size."""
     kept = format_of(grad_output, weight)
     dx = _empty(size, grad_output, kept)
-    out = _result(dx, kept)
+    out = written_array_of(dx, kept)
     function = _BY_INPUT[len(spec.stride) - 1]
-    dy = _array(grad_output, kept)
-    function(out.shape, _array(weight), dy, *_geometry(spec), layout=_layout(spec, kept), out=out)
+    dy = array_of(grad_output, kept)
+    function(out.shape, array_of(weight), dy, *_geometry(spec), layout=_layout(spec, kept), out=out)
     return dx
 
 
@@ -44,8 +44,8 @@ def by_weight(grad_output: Any, input: Any, size: Sequence[int], spec: Spec) -> 
     kept = format_of(grad_output, input)
     dw = _empty(size, grad_output, torch.contiguous_format)
     function = _BY_WEIGHT[len(spec.stride) - 1]
-    x, dy = _array(input, kept), _array(grad_output, kept)
-    function(x, tuple(size), dy, *_geometry(spec), layout=_layout(spec, kept), out=_result(dw))
+    x, dy = array_of(input, kept), array_of(grad_output, kept)
+    function(x, tuple(size), dy, *_geometry(spec), layout=_layout(spec, kept), out=written_array_of(dw))
     return dw
 
 
@@ -61,7 +61,7 @@ def _empty(shape: Sequence[int], like: Any, kept: Any) -> Any:
     return torch.empty(tuple(shape), dtype=like.dtype, device=like.device, memory_format=kept)
 
 
-def _array(tensor: Any, kept: Any = None) -> Any:
+def array_of(tensor: Any, kept: Any = None) -> Any:
     """Its memory as an array; with channels as the last axis, if that is how they are kept.
 
     Not by ``tensor.numpy()``, after which the tensor's memory could not grow or be given back any more.
@@ -69,7 +69,7 @@ def _array(tensor: Any, kept: Any = None) -> Any:
     return np.from_dlpack(_arranged(tensor.detach(), kept))
 
 
-def _result(tensor: Any, kept: Any = None) -> Any:
+def written_array_of(tensor: Any, kept: Any = None) -> Any:
     """The same, to be written to."""
     return _arranged(tensor, kept).numpy()
 

@@ -20,6 +20,7 @@ from fastconv.arguments import lay
 from fastconv.geometry import Geometry, Space, as_geometry
 from fastconv.prepared import Conv1d, Conv2d, Conv3d
 from fastconv.torch.found import torch
+from fastconv.torch.kernels import array_of, written_array_of
 from fastconv.torch.spec import Spec, format_of
 
 # Weights, and what they are packed to, that all operators of this module keep together.
@@ -151,9 +152,9 @@ def run(space: Space, input: Any, weight: Any, bias: Any, arguments: tuple[Any, 
     layer.used = next(_clock)
     if operator._run_at(shape, input.data_ptr(), y.data_ptr()):
         return y
-    operator._prepare(shape)
+    operator(array_of(input, memory_format), out=written_array_of(y, memory_format))  # makes a plan, and keeps it
     _keep_within_bounds(layer)
-    return y if operator._run_at(shape, input.data_ptr(), y.data_ptr()) else None
+    return y
 
 
 def _layer(space: Space, weight: Any, bias: Any, arguments: tuple[Any, ...]) -> _Layer | None:
