@@ -49,11 +49,14 @@ def viewed(value: object, name: str) -> npt.NDArray[Any]:
             return np.asarray(value)
         except (TypeError, ValueError) as error:
             raise TypeError(f"{name}: expected memory that NumPy can view, got {error}") from None
-    if type(value) is not np.ndarray:
-        if isinstance(value, np.ma.MaskedArray):
-            raise TypeError(f"{name}: expected an array without a mask, got a masked array; fill it first")
-        return value.view(np.ndarray)
-    return value
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name}: expected an array without a mask, got a masked array; fill it first")
+    return _as_it_lies(value)
+
+
+def _as_it_lies(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array itself, or of a subclass, whose attributes may be code of its own, a plain view of its memory."""
+    return array if type(array) is np.ndarray else np.ndarray.view(array, np.ndarray)
 
 
 def as_bias(bias: object, weight: Array) -> Array | None:
@@ -82,15 +85,16 @@ def as_out(out: object, shape: Shape, dtype: str, **operands: Array | None) -> n
         return None
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out: expected a NumPy array, got {type(out).__name__}")
-    if out.dtype.name != dtype:
-        raise TypeError(f"out: expected {dtype}, the dtype of the other arrays, got {out.dtype.name}")
-    if out.shape != shape:
-        raise ValueError(f"out: expected shape {shape}, got {out.shape}")
-    if not out.flags.writeable:
+    memory = _as_it_lies(out)
+    if memory.dtype.name != dtype:
+        raise TypeError(f"out: expected {dtype}, the dtype of the other arrays, got {memory.dtype.name}")
+    if memory.shape != shape:
+        raise ValueError(f"out: expected shape {shape}, got {memory.shape}")
+    if not memory.flags.writeable:
         raise ValueError("out: expected a writable array, got one that is read-only")
     for name, operand in operands.items():
         # By bounds: the exact question (np.shares_memory) can take exponential time.
-        if operand is not None and np.may_share_memory(out, operand):
+        if operand is not None and np.may_share_memory(memory, operand):
             raise ValueError(f"out: expected memory of its own, got an array that overlaps {name}")
     return out
 

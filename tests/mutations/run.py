@@ -138,7 +138,7 @@ def build(tree: Path, folder: Path) -> None:
     subprocess.run(
         ["cmake", "-S", tree, "-B", folder, *options], env=environment, check=True, stdout=subprocess.DEVNULL
     )
-    subprocess.run(["cmake", "--build", folder, "-j", str(os.cpu_count())], env=environment, check=True)
+    subprocess.run(["cmake", "--build", folder], env=environment, check=True)
     (library,) = folder.glob("_core*.so")
     shutil.copy2(library, tree / "python/fastconv")
 
@@ -190,7 +190,7 @@ def main() -> int:
         text = file.read_text()
         try:
             if change.path.endswith(".py"):
-                file.write_text(change.applied((ROOT / change.path).read_text()))
+                file.write_text(change.applied(text))
             end, said = run_tests(tree, tests_of(change.path), number, options.seconds)
         finally:
             file.write_text(text)
