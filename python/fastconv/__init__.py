@@ -23,6 +23,7 @@ from fastconv.introspection import (
     summary,
 )
 from fastconv.isa import available_isas, use_isa, warn_of_environment
+from fastconv.line import convolve, correlate
 from fastconv.memory import release_memory
 from fastconv.prepared import Conv1d, Conv2d, Conv3d
 from fastconv.prepared_transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -59,6 +60,8 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "convolve",
+    "correlate",
     "dense_matrix",
     "dense_structure",
     "explain",

@@ -26,6 +26,7 @@ from fastconv.ndimage.arithmetic import Way, arithmetic, of_line
 from fastconv.ndimage.correlation import correlate1d
 from fastconv.ndimage.sweep import Term, may_be_input, sweep
 
+_MOST_PLACES = 2**31 - 1
 _LEAST_SIGMA = 1e-15  # axes with less are left as they are
 _LONGEST = 64  # up to which as many products take less time than a sum that runs along the axis
 _ROW = 32  # from so many sums beside each other they are added row by row, not one after the other
@@ -60,13 +61,23 @@ def gaussian_filter1d(
     >>> gaussian_filter1d([1.0, 2.0, 3.0, 4.0, 5.0], 1).round(3)
     array([1.427, 2.068, 3.   , 3.932, 4.573])
     """
-    deviation = float(as_number(sigma, "sigma").real)
+    deviation = _as_real(sigma, "sigma")
     if radius is None:
-        reach = as_int(int(float(as_number(truncate, "truncate").real) * deviation + 0.5), "sigma * truncate", 0)
+        places = _as_real(truncate, "truncate") * deviation + 0.5
+        if not -1 < places < _MOST_PLACES:  # NaN too
+            raise ValueError(f"sigma: expected sigma * truncate from 0 to {_MOST_PLACES}, got {sigma!r} * {truncate!r}")
+        reach = int(places)
     else:
         reach = _as_radius(radius)
     weights = _gaussian(deviation, as_int(order, "order", 0), reach)
     return correlate1d(input, weights[::-1], axis, output, mode, cval, 0)
+
+
+def _as_real(value: object, name: str) -> float:
+    number = as_number(value, name)
+    if isinstance(number, complex):
+        raise TypeError(f"{name}: expected a real number, got {value!r}")
+    return float(number)
 
 
 def _as_radius(radius: object) -> int:
@@ -133,7 +144,7 @@ def gaussian_filter(
     modes, radii = per_axis(mode, len(own), "mode"), per_axis(radius, len(own), "radius")
     source = x
     for axis, deviation, derivative, boundary, places in zip(own, *numbers, modes, radii, strict=True):
-        if deviation > _LEAST_SIGMA:
+        if _as_real(deviation, "sigma") > _LEAST_SIGMA:
             gaussian_filter1d(source, deviation, axis, derivative, y, boundary, cval, truncate, radius=places)
             source = y
     return _unfiltered(x, y, source)
@@ -255,7 +266,9 @@ def uniform_filter(
     modes = per_axis(mode, len(own), "mode")
     source = x
     for axis, count, shift, boundary in zip(own, sizes, origins, modes, strict=True):
-        if count > 1:
-            uniform_filter1d(source, int(count), axis, y, boundary, cval, shift)
+        if (places := _as_real(count, "size")) > 1:
+            if places > _MOST_PLACES:
+                raise ValueError(f"size: expected at most {_MOST_PLACES}, got {count!r}")
+            uniform_filter1d(source, int(places), axis, y, boundary, cval, shift)
             source = y
     return _unfiltered(x, y, source)

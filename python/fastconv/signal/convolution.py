@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -54,3 +55,28 @@ def correlate(in1: npt.ArrayLike, in2: npt.ArrayLike, mode: str = "full", method
     """
     x, w = of_same_axes(in1, in2)
     return convolve(x, flipped(w.conj()) if w.ndim else w.conj(), mode, method)
+
+
+def choose_conv_method(in1: npt.ArrayLike, in2: npt.ArrayLike, mode: str = "full", measure: bool = False) -> Any:
+    """Which method :func:`convolve` takes: always ``"direct"``, whatever is asked for, since there is no other here.
+
+    Args:
+        in1, in2, mode: As in :func:`convolve`.
+        measure: Whether to return, too, how many seconds each method takes.
+    Returns:
+        ``"direct"``; with `measure` a pair of that and the seconds by name.
+    Raises:
+        ValueError, TypeError: As :func:`convolve` does.
+    Source: the documentation of ``scipy.signal.choose_conv_method``.
+
+    >>> choose_conv_method([1, 2, 3], [1, 1])
+    'direct'
+    """
+    x, w = of_same_axes(in1, in2)
+    as_mode(mode)
+    if not measure:
+        return "direct"
+    begin = time.perf_counter()
+    convolve(x, w, mode)
+    seconds = time.perf_counter() - begin
+    return "direct", {"fft": seconds, "direct": seconds}
