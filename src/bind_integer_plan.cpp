@@ -52,8 +52,7 @@ IntegerPlan make_plan(const ConvProblem& p, bool input_signed, const py::array& 
                                        bias ? bias->data() : nullptr,
                                        requantization ? &scaled : nullptr};
   const void* const w = weight.data();
-  py::gil_scoped_release release;
-  return IntegerPlan(convolution, w);
+  return without_gil([&](PyThreadState*) { return IntegerPlan(convolution, w); });
 }
 
 py::dtype dtype_of(const IntegerPlan& plan) {

@@ -46,16 +46,16 @@ py::array gemm(const py::array& a, const py::array& b, const py::object& out) {
 double peak(const std::string& dtype, double seconds) {
   if (dtype != "float32" && dtype != "float64")
     throw py::value_error("dtype: got '" + dtype + "', expected float32 or float64");
-  py::gil_scoped_release release;
-  return fma_peak(dtype == "float32" ? DType::float32 : DType::float64, seconds);
+  const DType type = dtype == "float32" ? DType::float32 : DType::float64;
+  return without_gil([&](PyThreadState*) { return fma_peak(type, seconds); });
 }
 
 double measured_bandwidth(const std::string& kind, std::size_t bytes, double seconds) {
   if (kind != "read" && kind != "write" && kind != "copy")
     throw py::value_error("kind: got '" + kind + "', expected 'read', 'write' or 'copy'");
   if (bytes < 4096) throw py::value_error("bytes: got " + std::to_string(bytes) + ", expected at least 4096");
-  py::gil_scoped_release release;
-  return bandwidth(kind == "read" ? Traffic::read : kind == "write" ? Traffic::write : Traffic::copy, bytes, seconds);
+  const Traffic traffic = kind == "read" ? Traffic::read : kind == "write" ? Traffic::write : Traffic::copy;
+  return without_gil([&](PyThreadState*) { return bandwidth(traffic, bytes, seconds); });
 }
 
 std::uint64_t fingerprint_at(std::uintptr_t address, std::size_t bytes) {

@@ -73,8 +73,7 @@ Plan make_plan(const ConvProblem& problem, const std::string& name, const py::ar
   const Activation spec = activation_of(activation);  // may run Python code: arrays are looked at afterwards
   require_weight(problem, weight);
   const void *w = weight.data(), *b = bias_of(bias, problem.dtype, problem.K);
-  py::gil_scoped_release release;
-  return Plan(problem, algorithm, w, b, spec);
+  return without_gil([&](PyThreadState*) { return Plan(problem, algorithm, w, b, spec); });
 }
 
 py::array call_plan(const Plan& plan, const py::array& x, const py::object& out, const py::object& residual) {

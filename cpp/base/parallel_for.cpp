@@ -10,6 +10,7 @@
 #include <mutex>
 #include <new>
 #include <thread>
+#include <utility>
 
 #include "base/aligned_buffer.hpp"
 #include "fastconv/threads.hpp"
@@ -34,16 +35,8 @@ constexpr auto worker_spin = std::chrono::microseconds(1000);
 constexpr auto caller_spin = std::chrono::microseconds(500);
 constexpr auto ask_interval = std::chrono::milliseconds(20);
 
-constinit thread_local InterruptCheck interrupt_check = nullptr;
-constinit thread_local Clock::time_point asked_at{};
+constinit thread_local InterruptScope* current_scope = nullptr;
 constinit thread_local bool inside_task = false;
-
-bool interrupted() {
-  if (interrupt_check == nullptr || Clock::now() - asked_at < ask_interval) return false;
-  const bool stop = interrupt_check();
-  asked_at = Clock::now();  // after the check: it may have waited for a lock
-  return stop;
-}
 
 void pause_cpu() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
@@ -86,7 +79,7 @@ struct Job {
 
   // The interrupt check that said stop may have raised an exception: it is not asked again.
   void ask() {
-    if (abandoned || !interrupted()) return;
+    if (abandoned || !InterruptScope::interrupted()) return;
     abandoned = true;
     next.store(tasks, std::memory_order_relaxed);
   }
@@ -104,18 +97,21 @@ class alignas(cache_line) Worker {
     if (state_.exchange(State::called, std::memory_order_acq_rel) == State::asleep) notify();
   }
 
-  // Returns when the worker has left the job.
-  void leave(Job& job) {
+  // Returns when the worker has left its job; ask() is called now and then until it has. It may come to wait for the
+  // same worker itself, and find it awaited.
+  template <class Ask>
+  void await(Ask&& ask) {
     const auto has_left = [this] {
       const State state = state_.load(std::memory_order_acquire);
       return state == State::idle || state == State::asleep;
     };
     if (change(State::called, State::idle) || spin_until(has_left, caller_spin)) return;
-    if (!change(State::running, State::awaited)) return;
+    if (!change(State::running, State::awaited) && has_left()) return;
     std::unique_lock lock(mutex_);
     while (!changed_.wait_for(lock, ask_interval, has_left)) {
       lock.unlock();
-      job.ask();
+      ask();
+      if (has_left()) return;  // before the lock: in a child it may be a lost worker's
       lock.lock();
     }
   }
@@ -192,15 +188,11 @@ class Pool {
 
   void release() { held_.store(false, std::memory_order_release); }
 
-  void run(Job& job, int helpers) {
-    int called = 0;
-    for (; called < helpers && (called < started_ || start_worker()); ++called) worker(called).call(job);
-    job.run(0, true);
-    for (int i = 0; i < called; ++i) worker(i).leave(job);
-  }
+  void run(Job& job, int helpers);
 
-  // In the child of fork() the workers do not exist, and another thread may have held the pool: begin anew.
-  static void forget() { current_.store(nullptr, std::memory_order_release); }
+  static void before_fork();
+  static void in_parent();
+  static void in_child();
 
  private:
   Worker& worker(int i) { return *workers_[static_cast<std::size_t>(i)]; }
@@ -217,7 +209,21 @@ class Pool {
     }
   }
 
+  // A job of this pool, and the workers that were called to it, on the stack of its caller.
+  struct Call {
+    Pool& pool;
+    Job& job;
+    Call* const outer;  // of the same thread, on other pools: its interrupt check made this one
+    int called = 0;
+    std::ptrdiff_t next = 0;  // the job's, during a fork
+
+    void call_workers() {
+      for (int i = 0; i < called; ++i) pool.worker(i).call(job);
+    }
+  };
+
   static constinit std::atomic<Pool*> current_;
+  static constinit thread_local Call* calls_;
 
   std::atomic<bool> held_{false};
   int started_ = 0;  // this and workers_: by the holder only
@@ -225,23 +231,73 @@ class Pool {
 };
 
 constinit std::atomic<Pool*> Pool::current_{nullptr};
+constinit thread_local Pool::Call* Pool::calls_ = nullptr;
+
+void Pool::run(Job& job, int helpers) {
+  Call call{*this, job, calls_};
+  for (; call.called < helpers && (call.called < started_ || start_worker()); ++call.called)
+    worker(call.called).call(job);
+  calls_ = &call;
+  job.run(0, true);
+  for (int i = 0; i < call.called; ++i) worker(i).await([&] { job.ask(); });
+  calls_ = call.outer;
+}
+
+// An interrupt check may fork. In the child there are no workers, and nobody to end the tasks that they were at: so
+// they end them before, and take no others. Then there is nothing to wait for in the child, which does what is left
+// alone, on the stack that it has inherited.
+void Pool::before_fork() {
+  for (Call* call = calls_; call != nullptr; call = call->outer) {
+    call->next = call->job.next.exchange(call->job.tasks, std::memory_order_relaxed);
+    for (int i = 0; i < call->called; ++i) call->pool.worker(i).await([] {});
+  }
+}
+
+void Pool::in_parent() {
+  for (Call* call = calls_; call != nullptr; call = call->outer) {
+    call->job.next.store(call->next, std::memory_order_relaxed);
+    if (call->next < call->job.tasks) call->call_workers();
+  }
+}
+
+// Another thread may have held the pool: begin anew.
+void Pool::in_child() {
+  current_.store(nullptr, std::memory_order_release);
+  for (Call* call = calls_; call != nullptr; call = call->outer) {
+    call->job.next.store(call->next, std::memory_order_relaxed);
+    call->called = 0;
+  }
+}
 
 #ifdef FASTCONV_POSIX_THREADS
 // At load time rather than at first use: a once-flag could itself be caught half-way by fork().
-[[maybe_unused]] const int fork_handler = pthread_atfork(nullptr, nullptr, Pool::forget);
+[[maybe_unused]] const int fork_handlers = pthread_atfork(Pool::before_fork, Pool::in_parent, Pool::in_child);
 #endif
 
 }  // namespace
 
-void set_interrupt_check(InterruptCheck check) {
-  interrupt_check = check;
-  if (check != nullptr) asked_at = Clock::now();
+InterruptScope::InterruptScope(Stop stop, void* context)
+    : stop_(stop), context_(context), outer_(std::exchange(current_scope, this)), asked_at_(Clock::now()) {}
+InterruptScope::~InterruptScope() { current_scope = outer_; }
+
+bool InterruptScope::interrupted() {
+  InterruptScope* const scope = current_scope;
+  if (scope == nullptr || Clock::now() - scope->asked_at_ < ask_interval) return false;
+  // A call that the check makes is no part of the job that asks: it may have scopes of its own, and if it has none, it
+  // is not to take the answer that belongs to this one.
+  current_scope = nullptr;
+  const bool was_inside = std::exchange(inside_task, false);
+  const bool stop = scope->stop_(scope->context_);
+  inside_task = was_inside;
+  current_scope = scope;
+  scope->asked_at_ = Clock::now();  // after the check: it may have waited for a lock
+  return stop;
 }
 
 bool detail::run_tasks(std::ptrdiff_t tasks, int threads, TaskBody body, void* context) {
   Job job{.tasks = tasks, .body = body, .context = context};
   if (inside_task) {
-    // Without asking: the answer may be given only once, and belongs to the outer job.
+    // Without asking: the answer belongs to the outer job.
     job.run(0, false);
     return true;
   }

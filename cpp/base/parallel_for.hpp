@@ -2,20 +2,41 @@
 // slowdowns, and GNU OpenMP does not survive fork().
 //
 // The caller takes part. Workers start at first use, spin for a millisecond after a job and then sleep.
-// After fork() the child begins with an empty pool. If another caller holds the pool, the job runs inline on the
-// calling thread: concurrent callers are safe and never wait for one another.
+// After fork() the child begins with an empty pool; a job whose own interrupt check forks is ended by the caller alone
+// there. If another caller holds the pool, the job runs inline on the calling thread: concurrent callers are safe and
+// never wait for one another.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <type_traits>
 
 namespace fastconv {
 
-// Asked now and then (about every 20 ms) on the calling thread while a job runs; true abandons the rest of the job, and
-// is not asked again in it. Set per calling thread, null for none; the bindings use it to let Ctrl-C through. The first
-// 20 ms count from setting it, so that a call made of many short jobs is asked too. The check must not fork.
-using InterruptCheck = bool (*)();
-void set_interrupt_check(InterruptCheck check);
+// While it lives, `stop(context)` is asked now and then (about every 20 ms) on the thread that made it, whenever a job
+// of that thread runs; true abandons the rest of the job, and is not asked again in it. The bindings let Ctrl-C through
+// by it. The first 20 ms count from here on, so that a call made of many short jobs is asked too.
+//
+// What `stop` runs, a signal handler say, may make calls and scopes of its own, and may fork. It must not throw.
+class InterruptScope {
+ public:
+  using Stop = bool (*)(void* context);
+
+  InterruptScope(Stop stop, void* context);
+  ~InterruptScope();
+  InterruptScope(const InterruptScope&) = delete;
+  InterruptScope& operator=(const InterruptScope&) = delete;
+
+  static bool interrupted();  // asks the scope in force if it is time to
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  const Stop stop_;
+  void* const context_;
+  InterruptScope* const outer_;
+  Clock::time_point asked_at_;
+};
 
 namespace detail {
 using TaskBody = void (*)(void* context, std::ptrdiff_t task, int thread);

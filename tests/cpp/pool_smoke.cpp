@@ -125,12 +125,12 @@ void nested_call_runs_inline(int outer_threads) {
 
 std::atomic<int> times_asked{0};
 
-bool stop_at_once() {
+bool stop_at_once(void*) {
   ++times_asked;
   return true;
 }
 
-bool go_on() {
+bool go_on(void*) {
   ++times_asked;
   return false;
 }
@@ -139,7 +139,7 @@ void test_interrupt_abandons() {
   for (const int threads : {1, 2}) {
     times_asked = 0;
     std::atomic<int> runs{0};
-    fastconv::set_interrupt_check(stop_at_once);
+    const fastconv::InterruptScope scope(stop_at_once, nullptr);
     CHECK(!fastconv::parallel_for(1000, threads, [&](std::ptrdiff_t, int) {
       ++runs;
       sleep_ms(5);
@@ -148,7 +148,6 @@ void test_interrupt_abandons() {
     CHECK(times_asked == 1);
     each_task_runs_once(10, threads);  // 20 ms have not passed: the next job is whole
   }
-  fastconv::set_interrupt_check(nullptr);
 }
 
 // The caller has run out of tasks and waits for a worker: it asks all the same, and waits for the running task.
@@ -156,7 +155,7 @@ void test_interrupt_while_waiting() {
   times_asked = 0;
   std::atomic<int> ended{0};
   std::atomic<bool> worker_started{false};
-  fastconv::set_interrupt_check(stop_at_once);
+  const fastconv::InterruptScope scope(stop_at_once, nullptr);
   CHECK(!fastconv::parallel_for(2, 2, [&](std::ptrdiff_t, int thread) {
     if (thread == 0) {
       wait_until([&worker_started] { return worker_started.load(); });
@@ -166,20 +165,46 @@ void test_interrupt_while_waiting() {
     }
     ++ended;
   }));
-  fastconv::set_interrupt_check(nullptr);
   CHECK(ended == 2);
   CHECK(times_asked == 1);
 }
 
 void test_interrupt_is_asked_seldom() {
   times_asked = 0;
-  fastconv::set_interrupt_check(go_on);
+  const fastconv::InterruptScope scope(go_on, nullptr);
   const auto start = steady_clock::now();
   for (int job = 0; job < 100; ++job) CHECK(fastconv::parallel_for(2, 2, [](std::ptrdiff_t, int) { sleep_ms(1); }));
   const auto elapsed = steady_clock::now() - start;
-  fastconv::set_interrupt_check(nullptr);
   CHECK(times_asked >= 1);  // although no single job lasts 20 ms
   CHECK(times_asked <= elapsed / milliseconds(20));
+}
+
+// A check may make calls: they are jobs of their own, not asked by it, and what they ask leaves the outer job's check
+// as it was.
+bool call_and_go_on(void* context) {
+  ++times_asked;
+  auto& inner_asked = *static_cast<std::atomic<int>*>(context);
+  const auto inner = [](std::ptrdiff_t, int) { sleep_ms(5); };
+  CHECK(fastconv::parallel_for(10, 2, inner));
+  const fastconv::InterruptScope scope(
+      [](void* count) {
+        ++*static_cast<std::atomic<int>*>(count);
+        return true;
+      },
+      context);
+  CHECK(!fastconv::parallel_for(1000, 2, inner));
+  CHECK(inner_asked == times_asked);
+  return times_asked == 3;
+}
+
+void test_interrupt_check_makes_calls() {
+  for (const int threads : {1, 2}) {
+    times_asked = 0;
+    std::atomic<int> inner_asked{0};
+    const fastconv::InterruptScope scope(call_and_go_on, &inner_asked);
+    CHECK(!fastconv::parallel_for(10000, threads, [&](std::ptrdiff_t, int) { sleep_ms(5); }));
+    CHECK(times_asked == 3);
+  }
 }
 
 void test_thread_count() {
@@ -306,6 +331,42 @@ void test_fork() {
   test_two_threads_at_once();  // the parent's workers are still there
 }
 
+// The check forks while workers are at tasks. Each task runs once in the parent, and in the child, whose memory has
+// those that ran before; the check and the child make calls of their own. The child ends by the caller alone.
+bool child_of_job = false;
+
+bool fork_once(void* context) {
+  pid_t& pid = *static_cast<pid_t*>(context);
+  if (pid != -1) return false;
+  pid = fork();
+  if (pid == 0) {
+    alarm(20);
+    child_of_job = true;
+    if (use_pool() != 0) _exit(2);
+  }
+  return false;
+}
+
+void test_fork_in_a_job() {
+  for (const int threads : {1, 2, 4})
+    for (const std::ptrdiff_t tasks : {std::ptrdiff_t(threads), std::ptrdiff_t{40}}) {
+      pid_t pid = -1;
+      std::vector<int> runs(static_cast<std::size_t>(tasks), 0);
+      {
+        const fastconv::InterruptScope scope(fork_once, &pid);
+        CHECK(fastconv::parallel_for(tasks, threads, [&](std::ptrdiff_t task, int thread) {
+          sleep_ms(thread == 0 ? 25 : 60);  // the caller asks while workers are at work, in its tasks or waiting
+          ++runs[static_cast<std::size_t>(task)];
+        }));
+      }
+      const bool each_once = std::all_of(runs.begin(), runs.end(), [](int n) { return n == 1; });
+      if (child_of_job) _exit(each_once && use_pool() == 0 ? 0 : 1);
+      CHECK(each_once);
+      int status = -1;
+      CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+}
+
 #endif
 
 }  // namespace
@@ -323,12 +384,14 @@ int main() {
   test_interrupt_abandons();
   test_interrupt_while_waiting();
   test_interrupt_is_asked_seldom();
+  test_interrupt_check_makes_calls();
   test_thread_count();
   test_cgroup_quota();
   test_cpu();
   test_aligned_buffer();
 #if defined(HAS_FORK) && !defined(__SANITIZE_THREAD__)
   test_fork();
+  test_fork_in_a_job();
 #endif
   each_task_runs_once(4, 2);  // and out, with a worker still spinning
   return failures == 0 ? 0 : 1;
