@@ -6,6 +6,7 @@
 
 #include "call.hpp"
 #include "constructor.hpp"
+#include "context.hpp"
 #include "fastconv/integer_plan.hpp"
 #include "run_released.hpp"
 
@@ -84,12 +85,14 @@ py::array call_plan(const IntegerPlan& plan, const py::array& x, const py::objec
 void bind_integer_plan(py::module_& module) {
   py::class_<IntegerPlan> type(module, "IntegerPlan", py::is_final());
   def_constructor(type, "__init__", &make_plan, py::arg("problem"), py::arg("input_signed"), py::arg("weight"),
-                  py::arg("input_zero"), py::arg("weight_zero"), py::arg("bias"), py::arg("requantization"));
-  type.def("__call__", &call_plan, py::arg("x"), py::arg("out") = py::none())
+                  py::arg("input_zero"), py::arg("weight_zero"), py::arg("bias"), py::arg("requantization"),
+                  py::call_guard<InContext>());
+  type.def("__call__", &call_plan, py::arg("x"), py::arg("out") = py::none(), py::call_guard<InContext>())
       .def_property_readonly("problem", [](const IntegerPlan& plan) { return plan.problem(); })
       .def_property_readonly("isa", &IntegerPlan::isa)
       .def_property_readonly("packed_bytes", &IntegerPlan::packed_bytes)
-      .def_property_readonly("workspace_bytes", &IntegerPlan::workspace_bytes);
+      .def_property_readonly("workspace_bytes",
+                             py::cpp_function(&IntegerPlan::workspace_bytes, py::call_guard<InContext>()));
 }
 
 }  // namespace fastconv::python

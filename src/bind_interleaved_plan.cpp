@@ -3,6 +3,7 @@
 
 #include "call.hpp"
 #include "constructor.hpp"
+#include "context.hpp"
 #include "fastconv/interleaved_plan.hpp"
 #include "run_released.hpp"
 
@@ -91,8 +92,9 @@ void bind_interleaved_plan(py::module_& module) {
   py::class_<InterleavedPlan, Operation, std::shared_ptr<InterleavedPlan>> type(module, "InterleavedPlan",
                                                                                 py::is_final());
   def_constructor(type, "__init__", &make, py::arg("like"), py::arg("extents"), py::arg("plans"), py::arg("blank"),
-                  py::arg("bias"), py::arg("activation"));
-  type.def("__call__", &call, py::arg("x"), py::arg("out") = py::none(), py::arg("residual") = py::none())
+                  py::arg("bias"), py::arg("activation"), py::call_guard<InContext>());
+  type.def("__call__", &call, py::arg("x"), py::arg("out") = py::none(), py::arg("residual") = py::none(),
+           py::call_guard<InContext>())
       .def_property_readonly("problems",
                              [](const InterleavedPlan& plan) {
                                py::list problems;
@@ -100,8 +102,8 @@ void bind_interleaved_plan(py::module_& module) {
                                return py::tuple(problems);
                              })
       .def_property_readonly("workspace_bytes", &InterleavedPlan::workspace_bytes);
-  module.def("phase_filters", &filters);
-  module.def("run_phase_once", &phase_once);
+  module.def("phase_filters", &filters, py::call_guard<InContext>());
+  module.def("run_phase_once", &phase_once, py::call_guard<InContext>());
 }
 
 }  // namespace fastconv::python

@@ -4,6 +4,7 @@
 #include "base/cpu.hpp"
 #include "base/fingerprint.hpp"
 #include "call.hpp"
+#include "context.hpp"
 #include "fastconv/isa.hpp"
 #include "fastconv/machine.hpp"
 #include "fastconv/memory.hpp"
@@ -62,31 +63,32 @@ std::uint64_t fingerprint_at(std::uintptr_t address, std::size_t bytes) {
   const auto* const data = reinterpret_cast<const void*>(address);
   constexpr std::size_t brief = 64 * 1024;  // some microseconds
   if (bytes <= brief) return fingerprint(data, bytes);
-  py::gil_scoped_release release;
-  return fingerprint(data, bytes);
+  return without_gil([&](PyThreadState*) { return fingerprint(data, bytes); });
 }
 
 }  // namespace
 
 void bind_machine(py::module_& module) {
+  active_isa();  // looks at the CPU now: a fork() of another thread must not catch the first call at it
   module.def("available_isas", [] { return names(available_isas()); });
   module.def("compiled_isas", [] { return names(compiled_isas()); });
-  module.def("get_isa", &active_isa);
+  module.def("get_isa", &active_isa, py::call_guard<InContext>());
   module.def("set_isa", [](const std::string& name) {
     const std::string reason = set_isa(name);
     if (!reason.empty()) throw py::value_error(reason);
   });
-  module.def("get_num_threads", &num_threads);
+  module.def("get_num_threads", &num_threads, py::call_guard<InContext>());
   module.def("set_num_threads", [](int n) {
     if (n < 1 || n > max_threads)
       throw py::value_error("n: got " + std::to_string(n) + ", expected 1 to " + std::to_string(max_threads));
     set_num_threads(n);
   });
   module.def("default_num_threads", &default_num_threads);
+  module.def("threads_in_environment", [](const std::string& name) { return threads_in_environment(name.c_str()); });
   module.def("idle_bytes", &idle_bytes);
   module.def("most_idle_bytes", &most_idle_bytes);
   module.def("fingerprint", &fingerprint_at, py::arg("address"), py::arg("bytes"));
-  module.def("release_memory", &release_memory, py::call_guard<py::gil_scoped_release>());
+  module.def("release_memory", [] { return without_gil([](PyThreadState*) { return release_memory(); }); });
   module.def("cpu_info", [] {
     const CpuInfo& cpu = cpu_info();
     py::dict info;
@@ -112,9 +114,9 @@ void bind_machine(py::module_& module) {
     info["build_type"] = FASTCONV_BUILD_TYPE;
     return info;
   });
-  module.def("gemm", &gemm, py::arg("a"), py::arg("b"), py::arg("out") = py::none());
-  module.def("fma_peak", &peak);
-  module.def("bandwidth", &measured_bandwidth);
+  module.def("gemm", &gemm, py::arg("a"), py::arg("b"), py::arg("out") = py::none(), py::call_guard<InContext>());
+  module.def("fma_peak", &peak, py::call_guard<InContext>());
+  module.def("bandwidth", &measured_bandwidth, py::call_guard<InContext>());
 }
 
 }  // namespace fastconv::python

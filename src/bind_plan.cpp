@@ -3,6 +3,7 @@
 
 #include "call.hpp"
 #include "constructor.hpp"
+#include "context.hpp"
 #include "fastconv/weight_gradient.hpp"
 #include "run_released.hpp"
 
@@ -126,15 +127,17 @@ void bind_plan(py::module_& module) {
       .def_property_readonly("packed_bytes", &Operation::packed_bytes);
   py::class_<Plan, Operation, std::shared_ptr<Plan>> type(module, "Plan", py::is_final());
   def_constructor(type, "__init__", &make_plan, py::arg("problem"), py::arg("algorithm"), py::arg("weight"),
-                  py::arg("bias") = py::none(), py::arg("activation") = py::none());
-  type.def("__call__", &call_plan, py::arg("x"), py::arg("out") = py::none(), py::arg("residual") = py::none())
+                  py::arg("bias") = py::none(), py::arg("activation") = py::none(), py::call_guard<InContext>());
+  type.def("__call__", &call_plan, py::arg("x"), py::arg("out") = py::none(), py::arg("residual") = py::none(),
+           py::call_guard<InContext>())
       .def_property_readonly("problem", [](const Plan& plan) { return plan.problem(); })
       .def_property_readonly("algorithm", [](const Plan& plan) { return plan.algorithm().name; })
       .def_property_readonly("isa", &Plan::isa)
-      .def_property_readonly("workspace_bytes", &Plan::workspace_bytes);
+      .def_property_readonly("workspace_bytes", py::cpp_function(&Plan::workspace_bytes, py::call_guard<InContext>()));
   module.def("run_once", &call_once, py::arg("problem"), py::arg("algorithm"), py::arg("activation"), py::arg("x"),
-             py::arg("weight"), py::arg("bias"), py::arg("out"), py::arg("residual") = py::none());
-  module.def("weight_gradient", &call_weight_gradient);
+             py::arg("weight"), py::arg("bias"), py::arg("out"), py::arg("residual") = py::none(),
+             py::call_guard<InContext>());
+  module.def("weight_gradient", &call_weight_gradient, py::call_guard<InContext>());
 }
 
 }  // namespace fastconv::python

@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "call.hpp"
+#include "context.hpp"
 
 namespace fastconv::python {
 
@@ -23,9 +24,10 @@ void bind_registry(py::module_& module) {
     const std::string reason = algorithm_named(name).rejects(problem);
     return reason.empty() ? py::object(py::none()) : py::object(py::str(reason));
   });
-  module.def("variant", [](const std::string& name, const ConvProblem& problem) {
-    return variant(algorithm_named(name), problem);
-  });
+  module.def(
+      "variant",
+      [](const std::string& name, const ConvProblem& problem) { return variant(algorithm_named(name), problem); },
+      py::call_guard<InContext>());
   module.def("variants", [](const std::string& name, const ConvProblem& problem) {
     const Algorithm& algorithm = algorithm_named(name);
     py::dict numbers;
@@ -50,13 +52,17 @@ void bind_registry(py::module_& module) {
       [](const std::string& name, const ConvProblem& problem, bool prepared) {
         return cost(algorithm_named(name), problem, prepared);
       },
-      py::arg("algorithm"), py::arg("problem"), py::arg("prepared") = true);
-  module.def("packed_bytes", [](const std::string& name, const ConvProblem& problem) {
-    return packed_bytes(algorithm_named(name), problem);
-  });
-  module.def("workspace_bytes", [](const std::string& name, const ConvProblem& problem) {
-    return workspace_bytes(algorithm_named(name), problem);
-  });
+      py::arg("algorithm"), py::arg("problem"), py::arg("prepared") = true, py::call_guard<InContext>());
+  module.def(
+      "packed_bytes",
+      [](const std::string& name, const ConvProblem& problem) { return packed_bytes(algorithm_named(name), problem); },
+      py::call_guard<InContext>());
+  module.def(
+      "workspace_bytes",
+      [](const std::string& name, const ConvProblem& problem) {
+        return workspace_bytes(algorithm_named(name), problem);
+      },
+      py::call_guard<InContext>());
 }
 
 }  // namespace fastconv::python

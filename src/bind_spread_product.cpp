@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "call.hpp"
+#include "context.hpp"
 #include "fastconv/spread_product.hpp"
 #include "run_released.hpp"
 
@@ -36,6 +37,6 @@ py::array call(const std::string& layout_name, const std::array<Extent, 4>& size
 
 }  // namespace
 
-void bind_spread_product(py::module_& module) { module.def("spread_product", &call); }
+void bind_spread_product(py::module_& module) { module.def("spread_product", &call, py::call_guard<InContext>()); }
 
 }  // namespace fastconv::python

@@ -3,6 +3,7 @@
 
 #include "call.hpp"
 #include "constructor.hpp"
+#include "context.hpp"
 #include "fastconv/stacked_plan.hpp"
 #include "run_released.hpp"
 
@@ -56,8 +57,9 @@ py::array call(const StackedPlan& plan, const py::array& x, const py::object& ou
 void bind_stacked_plan(py::module_& module) {
   py::class_<StackedPlan, Operation, std::shared_ptr<StackedPlan>> type(module, "StackedPlan", py::is_final());
   def_constructor(type, "__init__", &make, py::arg("like"), py::arg("extents"), py::arg("phases"), py::arg("bias"),
-                  py::arg("activation"));
-  type.def("__call__", &call, py::arg("x"), py::arg("out") = py::none(), py::arg("residual") = py::none())
+                  py::arg("activation"), py::call_guard<InContext>());
+  type.def("__call__", &call, py::arg("x"), py::arg("out") = py::none(), py::arg("residual") = py::none(),
+           py::call_guard<InContext>())
       .def_property_readonly("workspace_bytes", &StackedPlan::workspace_bytes);
 }
 

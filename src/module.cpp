@@ -4,6 +4,7 @@
 namespace fastconv::python {
 
 void bind_errors();
+void bind_context(pybind11::module_& module);
 void bind_problem(pybind11::module_& module);
 void bind_registry(pybind11::module_& module);
 void bind_plan(pybind11::module_& module);
@@ -21,6 +22,7 @@ PYBIND11_MODULE(_core, module) {
   using namespace fastconv::python;
   module.doc() = "The compiled core of fastconv; see _core.pyi.";
   bind_errors();
+  bind_context(module);
   bind_problem(module);
   bind_registry(module);
   bind_plan(module);

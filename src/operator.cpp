@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "call.hpp"
+#include "context.hpp"
 #include "errors.hpp"
 #include "run_released.hpp"
 
@@ -138,6 +139,7 @@ PyObject* call_directly(PyObject* self, const Arguments& given) {
       return nullptr;
     y = py::reinterpret_borrow<py::object>(given.out);
   }
+  const InContext settings;
   Ending ending;
   if (!read_residual(given.residual, given.accumulate, given.out, to, ending.residual)) return nullptr;
   run_released(plan.is_brief(), [&] { return plan.run(from.data, to.data, ending); });

@@ -13,6 +13,7 @@
 #include <unordered_map>
 
 #include "call.hpp"
+#include "context.hpp"
 #include "errors.hpp"
 #include "fastconv/isa.hpp"
 #include "fastconv/threads.hpp"
@@ -169,6 +170,7 @@ PyObject* call(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
     return nullptr;
   }
   return or_raise([&]() -> PyObject* {  // all of it: the first call asks what the machine has
+    const InContext settings;
     Key key;
     if (!add_arrays(args, key) || !add_options(args, key)) return Py_NewRef(Py_NotImplemented);
     const auto found = memory().find(key);
@@ -231,7 +233,7 @@ PyMethodDef method = {"remembered_call", reinterpret_cast<PyCFunction>(reinterpr
 
 void bind_remembered_call(py::module_& module) {
   module.add_object("remembered_call", py::reinterpret_steal<py::object>(PyCFunction_New(&method, nullptr)));
-  module.def("remember", &remember);
+  module.def("remember", &remember, py::call_guard<InContext>());
   module.def("forget", [] { memory().clear(); });
   module.def("remembered", [] { return memory().size(); });
 }

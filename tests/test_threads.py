@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 import threading
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from children import run, run_checked
 from interruptible import interruptible
 
 import fastconv
@@ -20,19 +20,6 @@ import fastconv
 rng = np.random.default_rng(0)
 X = rng.standard_normal((2, 32, 40, 40)).astype(np.float32)
 W = rng.standard_normal((32, 32, 3, 3)).astype(np.float32)
-
-
-def run(code, *args, env=None, **options):
-    command = [sys.executable, "-c", textwrap.dedent(code), *args]
-    return subprocess.run(
-        command, env=os.environ | (env or {}), capture_output=True, text=True, timeout=120, check=False, **options
-    )
-
-
-def run_checked(code, *args, **options):
-    result = run(code, *args, **options)
-    assert result.returncode == 0, result.stderr
-    return result.stdout.strip()
 
 
 def test_get_and_set():
@@ -90,6 +77,24 @@ def test_environment(monkeypatch, env, n):
     for name in ("FASTCONV_NUM_THREADS", "OMP_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
     assert run_checked(COUNT, env=env) == n
+
+
+@pytest.mark.parametrize("wanted", ["abc", "0", "-1", "2.5", "99999999999999", "4 4", "257"])
+def test_a_number_of_threads_that_is_none_is_warned_of(monkeypatch, wanted):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    shown = run(COUNT, env={"FASTCONV_NUM_THREADS": wanted})
+    assert shown.returncode == 0
+    used = "256" if wanted == "257" else "3"
+    assert shown.stdout.strip() == used
+    expected = f"RuntimeWarning: FASTCONV_NUM_THREADS: expected a number from 1 to 256, got {wanted!r}; using {used}"
+    assert expected in shown.stderr
+
+
+@pytest.mark.parametrize(("wanted", "used"), [("2", "2"), (" 7 ", "7"), ("4,2", "4"), ("256", "256"), ("", "3")])
+def test_a_number_of_threads_is_not_warned_of(monkeypatch, wanted, used):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    shown = run(COUNT, env={"FASTCONV_NUM_THREADS": wanted})
+    assert (shown.stdout.strip(), shown.stderr) == (used, "")
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
@@ -159,8 +164,13 @@ def test_32_callers_at_once():
         return same
 
     assert fastconv.explain(inputs[0].shape, W.shape, padding=1, prepared=True).chosen == "winograd"
-    with fastconv.num_threads(4), ThreadPoolExecutor(32) as pool:
-        assert all(pool.map(work, range(32)))
+    before = fastconv.get_num_threads()
+    fastconv.set_num_threads(4)  # of the process: the pool's threads are no part of a context of this one
+    try:
+        with ThreadPoolExecutor(32) as pool:
+            assert all(pool.map(work, range(32)))
+    finally:
+        fastconv.set_num_threads(before)
 
 
 def test_the_interpreter_runs_on_while_a_call_computes():

@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <iterator>
+#include <utility>
 
 #include "base/cpu.hpp"
 #include "kernels/kernels.hpp"
@@ -36,25 +38,25 @@ namespace {
 
 struct Row {
   const Kernels* kernels;
-  bool usable;
-  const DotKernels* dot;
+  bool (*usable)();
+  const DotKernels* (*dot)();
 };
 
-std::vector<Row> rows() {  // slowest first
-  return {
-      {&scalar::kernels, true, &dot_scalar::kernels},
+constexpr Row rows[] = {
+    // slowest first
+    {&scalar::kernels, [] { return true; }, [] { return &dot_scalar::kernels; }},
 #ifdef FASTCONV_HAVE_AVX2
-      {&avx2::kernels, cpu_info().avx2, &dot_avx2::kernels},
+    {&avx2::kernels, [] { return cpu_info().avx2; }, [] { return &dot_avx2::kernels; }},
 #endif
 #ifdef FASTCONV_HAVE_AVX512
-      {&avx512::kernels, cpu_info().avx512, cpu_info().vnni ? &dot_vnni::kernels : &dot_avx2::kernels},
+    {&avx512::kernels, [] { return cpu_info().avx512; },
+     [] { return cpu_info().vnni ? &dot_vnni::kernels : &dot_avx2::kernels; }},
 #endif
-  };
-}
+};
 
 const Kernels* find(const std::string& name) {
-  for (const Row& row : rows())
-    if (row.usable && name == row.kernels->isa) return row.kernels;
+  for (const Row& row : rows)
+    if (row.usable() && name == row.kernels->isa) return row.kernels;
   return nullptr;
 }
 
@@ -63,37 +65,46 @@ const Kernels* initial() {
   if (const char* wanted = std::getenv("FASTCONV_ISA"))
     if (const Kernels* kernels = find(wanted)) return kernels;
   const Kernels* best = nullptr;
-  for (const Row& row : rows())
-    if (row.usable) best = row.kernels;
+  for (const Row& row : rows)
+    if (row.usable()) best = row.kernels;
   return best;
 }
 
-std::atomic<const Kernels*>& active() {
-  static std::atomic<const Kernels*> kernels{initial()};
+// Null: not read, not set. Atomics rather than a static local, whose guard a fork() at the wrong moment leaves locked.
+constinit std::atomic<const Kernels*> default_kernels{nullptr};
+constinit std::atomic<const Kernels*> chosen_kernels{nullptr};
+
+constinit thread_local const Kernels* scope_kernels = nullptr;
+
+const Kernels* process_kernels() {
+  if (const Kernels* kernels = chosen_kernels.load(std::memory_order_acquire)) return kernels;
+  if (const Kernels* kernels = default_kernels.load(std::memory_order_acquire)) return kernels;
+  const Kernels* const kernels = initial();
+  default_kernels.store(kernels, std::memory_order_release);
   return kernels;
 }
 
 }  // namespace
 
-const Kernels& active_kernels() { return *active().load(std::memory_order_acquire); }
+const Kernels& active_kernels() { return scope_kernels ? *scope_kernels : *process_kernels(); }
 const DotKernels& active_dot_kernels() {
   const Kernels& kernels = active_kernels();
-  for (const Row& row : rows())
-    if (row.kernels == &kernels) return *row.dot;
+  for (const Row& row : rows)
+    if (row.kernels == &kernels) return *row.dot();
   return dot_scalar::kernels;
 }
 const char* active_isa() { return active_kernels().isa; }
 
 std::vector<const char*> compiled_isas() {
   std::vector<const char*> names;
-  for (const Row& row : rows()) names.push_back(row.kernels->isa);
+  for (const Row& row : rows) names.push_back(row.kernels->isa);
   return names;
 }
 
 std::vector<const char*> available_isas() {
   std::vector<const char*> names;
-  for (const Row& row : rows())
-    if (row.usable) names.push_back(row.kernels->isa);
+  for (const Row& row : rows)
+    if (row.usable()) names.push_back(row.kernels->isa);
   return names;
 }
 
@@ -104,8 +115,13 @@ std::string set_isa(const std::string& name) {
     for (const char* available : available_isas()) message += std::string(" ") + available;
     return message;
   }
-  active().store(kernels, std::memory_order_release);
+  chosen_kernels.store(kernels, std::memory_order_release);
   return {};
 }
+
+IsaScope::IsaScope(int place)
+    : outer_(std::exchange(scope_kernels,
+                           place >= 0 && place < int(std::size(rows)) ? rows[place].kernels : process_kernels())) {}
+IsaScope::~IsaScope() { scope_kernels = static_cast<const Kernels*>(outer_); }
 
 }  // namespace fastconv

@@ -22,18 +22,21 @@ from fastconv.introspection import (
     show_config,
     summary,
 )
-from fastconv.isa import available_isas, use_isa, warn_of_environment
+from fastconv.isa import available_isas, use_isa
+from fastconv.isa import warn_of_environment as _warn_of_isa
 from fastconv.line import convolve, correlate
 from fastconv.memory import release_memory
 from fastconv.prepared import Conv1d, Conv2d, Conv3d
 from fastconv.prepared_transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from fastconv.threads import get_num_threads, num_threads, set_num_threads
+from fastconv.threads import warn_of_environment as _warn_of_threads
 from fastconv.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from fastconv.windows import fold, unfold
 
 __version__ = build_info()["version"]
 
-warn_of_environment()
+_warn_of_isa()
+_warn_of_threads()
 
 __all__ = [
     "AlgorithmReport",

@@ -2,10 +2,13 @@
 messages that name the user's own arguments come from :mod:`fastconv.arguments`.
 """
 
+from contextvars import ContextVar
 from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
+
+from fastconv.context import Entry
 
 _Array = npt.NDArray[np.floating[Any]]
 _Integers = npt.NDArray[np.integer[Any]]
@@ -409,11 +412,15 @@ def available_isas() -> tuple[str, ...]:
     """Those compiled in that this CPU and operating system can run, best last: e.g. ("scalar", "avx2", "avx512")."""
 
 def compiled_isas() -> tuple[str, ...]: ...
-def get_isa() -> str: ...
-def set_isa(name: str) -> None:
-    """ValueError if the name is unknown or the CPU cannot run it."""
+def get_isa() -> str:
+    """Of this context."""
 
-def get_num_threads() -> int: ...
+def set_isa(name: str) -> None:
+    """For the whole process. ValueError if the name is unknown or the CPU cannot run it."""
+
+def get_num_threads() -> int:
+    """Of this context."""
+
 def idle_bytes() -> int:
     """Of workspace that calls have left for the next ones."""
 
@@ -423,10 +430,16 @@ def fingerprint(address: int, bytes: int) -> int:
 
 def release_memory() -> int: ...
 def set_num_threads(n: int) -> None:
-    """1 <= n <= 256."""
+    """For the whole process; 1 <= n <= 256."""
 
 def default_num_threads() -> int:
     """From FASTCONV_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs this process may use (affinity, cgroup quota)."""
+
+def threads_in_environment(name: str) -> int:
+    """What a variable says, alone or first in a list; 0 if it is not set or no number of at least 1."""
+
+settings: ContextVar[tuple[int, int, tuple[Entry, ...]]]
+"""Threads (0: the process's), place of the ISA in compiled_isas() (-1: the process's), and what these are made from."""
 
 def cpu_info() -> dict[str, Any]:
     """Has "vendor", "brand", "features" (list), "l1d_bytes", "l2_bytes", "l3_bytes", "usable_cpus"."""

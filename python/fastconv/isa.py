@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fastconv import _core
+from fastconv.context import setting
 
 
 def available_isas() -> tuple[str, ...]:
@@ -30,9 +31,10 @@ def _checked(name: object) -> str:
 
 @contextmanager
 def use_isa(name: str) -> Iterator[None]:
-    """Run the kernels of one instruction set inside a ``with`` block, then those of before, in the whole process.
+    """Run the kernels of one instruction set inside a ``with`` block, then those of before.
 
-    A :class:`Conv2d` keeps the instruction set of the moment at which it first saw an input shape.
+    The block belongs to its context, as that of :func:`num_threads` does. A :class:`Conv2d` keeps the instruction set
+    of the moment at which it first saw an input shape.
 
     Args:
         name: One of :func:`available_isas`.
@@ -45,12 +47,8 @@ def use_isa(name: str) -> Iterator[None]:
     ...     fastconv.show_config(mode="dicts")["isa"]["in_use"]
     'scalar'
     """
-    before = _core.get_isa()
-    _core.set_isa(_checked(name))
-    try:
+    with setting("isa", _core.compiled_isas().index(_checked(name))):
         yield
-    finally:
-        _core.set_isa(before)
 
 
 def warn_of_environment() -> None:

@@ -203,3 +203,15 @@ def test_the_readers_read():
     assert set(imports(text)) == {"a.b", "c.d", "e", "g"}
     assert set(imports(text, at_import_time=True)) == {"a.b", "c.d"}
     assert module_name(PACKAGE / "bench" / "__init__.py") == "fastconv.bench"
+
+
+def test_no_destructor_takes_the_gil():
+    """pybind11's scopes do, and Python ends a thread that comes too late for the GIL by unwinding: through a noexcept
+    function that is the end of the process. src/run_released.hpp has what to use instead, and says so where it must.
+    """
+    wrong = {
+        f"{path.name}: {name}"
+        for path in cpp_files("src")
+        for name in re.findall(r"gil_scoped_\w+|PyGILState_Ensure|PyEval_(?:Restore|Acquire)Thread", path.read_text())
+    }
+    assert wrong == {"run_released.hpp: PyEval_RestoreThread"}
