@@ -277,3 +277,10 @@ def test_mistakes_are_named(change, error, message):
 def test_a_gradient_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=re.escape("grad_output: expected shape (1, 4, 5, 5), that of the conv")):
         fastconv.grad.conv2d_input((1, 2, 7, 7), W, np.ones((1, 4, 5, 6), np.float32))
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_a_prepared_form_takes_no_images_at_all(axes):
+    op = getattr(fastconv, f"ConvTranspose{axes}d")(np.ones((2, 3, *(3,) * axes)), stride=2)
+    for _ in range(2):  # the second call finds its plan
+        assert op(np.ones((0, 2, *(4,) * axes))).shape == (0, 3, *(9,) * axes)

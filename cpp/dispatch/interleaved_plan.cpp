@@ -242,7 +242,7 @@ std::size_t InterleavedPlan::packed_bytes() const {
 }
 Extent InterleavedPlan::input_values() const {
   const State& s = *state_;
-  return s.plans.empty() ? 0 : s.shape.N / s.images * s.plans[0].plan->input_values();
+  return s.plans.empty() || s.shape.N == 0 ? 0 : s.shape.N / s.images * s.plans[0].plan->input_values();
 }
 Extent InterleavedPlan::output_values() const {
   const InterleavedShape& s = state_->shape;
