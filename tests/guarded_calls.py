@@ -131,16 +131,21 @@ class Call(Layer):
         zeros = [self.number(r.min, r.max) for r in ranges]
         if self.number(0, 1):
             zeros = [0, 0]
+        by_filter = (-1, *(1,) * (self.axes + 1))
+        if self.number(0, 3) == 0:
+            of_filters = self.rng.integers(ranges[1].min, ranges[1].max + 1, self.K).astype(w.dtype)
+            zeros[1] = self.put("residual", of_filters)
         bias = self.rng.integers(-1000, 1000, self.K).astype(np.int32) if self.has_bias else None
         numbers = self.stride, self.pads, self.dilation, self.groups
-        expected = conv(x.astype(float) - zeros[0], w.astype(float) - zeros[1], bias, *numbers)
+        expected = conv(x.astype(float) - zeros[0], w.astype(float) - np.reshape(zeros[1], by_filter), bias, *numbers)
         self.x, self.w, self.bias = self.put("x", x), self.put("w", w), self.put("bias", bias)
         requantization = None
         if self.number(0, 1):
             to = self.pick("uint8", "int8")
-            requantization = fastconv.Requantization(1 / 64, self.number(0, 5), to)
-            limits = np.iinfo(to)
-            expected = np.clip(np.rint(expected / 64) + requantization.zero_point, limits.min, limits.max)
+            scale = self.pick(1 / 64, 2.0 ** -self.rng.integers(2, 9, self.K))
+            requantization = fastconv.Requantization(scale, self.number(0, 5), to)
+            limits, scaled = np.iinfo(to), np.rint(expected * np.reshape(scale, by_filter[:-1]))
+            expected = np.clip(scaled + requantization.zero_point, limits.min, limits.max)
         options = self.options | {"bias": self.bias, "requantization": requantization}
         out = None
         if self.given_out:

@@ -70,7 +70,7 @@ Extent filter_block(const ConvProblem& p, const Tiles& t) {
 
 // Every kernel is laid out in a plane as large as it reaches, and transformed like a tile of an image.
 template <class T>
-void pack(const ConvProblem& p, const Kernels& kernels, const T* weight, std::byte* packed) {
+void pack_spectra(const ConvProblem& p, const Kernels& kernels, const T* weight, const T* scales, T* to) {
   const KernelSet<T>& set = kernel_set<T>(kernels);
   const Tiles tiles = tiles_of(p);
   const Extent Cg = p.C_per_group(), Kg = p.K_per_group(), vector = 2 * set.lanes, block = filter_block<T>(p, tiles);
@@ -87,15 +87,12 @@ void pack(const ConvProblem& p, const Kernels& kernels, const T* weight, std::by
   t.W = W;
   t.buffer = reinterpret_cast<T*>(buffer.data());
   t.pitch = pitch;
-  T* to = reinterpret_cast<T*>(packed);
-  T* filter = to + packed_values(p, tiles);
   for (Extent g = 0; g < p.groups; ++g)
     for (Extent k0 = 0; k0 < Kg; k0 += block) {
       const Extent filters = std::min(block, Kg - k0);
       t.step = filters * Cg * vector;
       for (Extent k = 0; k < filters; ++k) {
-        *filter = filter_scale(weight + (g * Kg + k0 + k) * p.taps(), Cg, p.R * p.S);
-        const T scale = ways / *filter++;
+        const T scale = ways / scales[g * Kg + k0 + k];
         for (Extent c = 0; c < Cg; ++c) {
           const T* from = weight + ((g * Kg + k0 + k) * Cg + c) * p.R * p.S;
           for (Extent r = 0; r < p.R; ++r)
@@ -110,6 +107,13 @@ void pack(const ConvProblem& p, const Kernels& kernels, const T* weight, std::by
       }
       to += filters * Cg * tiles.values();
     }
+}
+
+template <class T>
+void pack(const ConvProblem& p, const Kernels& kernels, const T* weight, std::byte* packed) {
+  T* const spectra = reinterpret_cast<T*>(packed);
+  T* const scales = spectra + packed_values(p, tiles_of(p));
+  pack_in_range(p, weight, scales, [&] { pack_spectra(p, kernels, weight, scales, spectra); });
 }
 
 // How a call is cut: tasks of some pairs of tiles of one image and group, with all their channels and filters.

@@ -79,11 +79,11 @@ void pack(const ConvProblem& p, const Kernels& kernels, const T* weight, std::by
   const Domain domain(tilings, p.C_per_group(), set.lanes);
   const Extent Kg = p.K_per_group(), Cg = p.C_per_group();
   T* const panels = reinterpret_cast<T*>(packed);
-  T* scale = panels + p.groups * packed_group(domain, set, Kg);
-  pack_groups(p, packed_group(domain, set, Kg), weight, panels, [&](const T* from, T* to) {
-    for (Extent k = 0; k < Kg; ++k) scale[k] = filter_scale(from + k * p.taps(), Cg, p.R * p.S);
-    pack_weights(v, tilings, set, from, scale, Kg, Cg, to);
-    scale += Kg;
+  const Extent group_size = packed_group(domain, set, Kg);
+  T* const scales = panels + p.groups * group_size;
+  pack_in_range(p, weight, scales, [&] {
+    for (Extent g = 0; g < p.groups; ++g)
+      pack_weights(v, tilings, set, weight + g * Kg * p.taps(), scales + g * Kg, Kg, Cg, panels + g * group_size);
   });
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cfenv>
 #include <cmath>
 #include <limits>
 
@@ -11,6 +12,25 @@
 #include "kernels/kernel_set.hpp"
 
 namespace fastconv {
+
+// Whether a number became too small for all its digits, or too large, since this was made: the processor says so, and
+// weights need not be looked at beforehand. The thread's flags are left as they were.
+class RangeFlags {
+ public:
+  RangeFlags() {
+    std::fegetexceptflag(&before_, kinds);
+    std::feclearexcept(kinds);
+  }
+  ~RangeFlags() { std::fesetexceptflag(&before_, kinds); }
+  RangeFlags(const RangeFlags&) = delete;
+  RangeFlags& operator=(const RangeFlags&) = delete;
+
+  bool are_raised() const { return std::fetestexcept(kinds) != 0; }
+
+ private:
+  static constexpr int kinds = FE_UNDERFLOW | FE_OVERFLOW;
+  std::fexcept_t before_;
+};
 
 // A filter's power of two: 1 for weights that transforms do not harm, and for those that are not finite.
 //
@@ -23,12 +43,6 @@ T filter_scale(const T* filter, Extent channels, Extent taps) {
   constexpr int spare = 16, smallest = Limits::min_exponent - 1 + Limits::digits + spare;
   constexpr int largest = Limits::max_exponent - 1 - spare, most_raised = -Limits::digits;
   const T low = std::ldexp(T(1), smallest), high = std::ldexp(T(1), largest);
-  int outside = 0;
-  for (Extent i = 0; i < channels * taps; ++i) {
-    const T size = std::abs(filter[i]);
-    outside |= int(size != 0) & int(!(size >= low && size <= high));
-  }
-  if (!outside) return 1;
   T least = Limits::max(), most = 0;
   for (Extent c = 0; c < channels; ++c) {
     T of_channel = 0;
@@ -43,6 +57,23 @@ T filter_scale(const T* filter, Extent channels, Extent taps) {
   if (most == 0 || least >= low) return 1;
   const int up = std::min(smallest - std::ilogb(least), most_raised - std::ilogb(most));
   return up > 0 ? std::ldexp(T(1), -up) : T(1);
+}
+
+// Calls pack() and, if weights left the type's range, once more with other scales than 1, one for each filter of KCRS.
+template <class T, class Pack>
+void pack_in_range(const ConvProblem& p, const T* weight, T* scales, Pack&& pack) {
+  std::fill_n(scales, p.K, T(1));
+  {
+    const RangeFlags flags;
+    pack();
+    if (!flags.are_raised()) return;
+  }
+  bool any = false;
+  for (Extent k = 0; k < p.K; ++k) {
+    scales[k] = filter_scale(weight + k * p.taps(), p.C_per_group(), p.R * p.S);
+    any |= scales[k] != 1;
+  }
+  if (any) pack();
 }
 
 // Bias and bounds of an output that a kernel has left without, being a sum of divided weights.

@@ -154,12 +154,13 @@ template <class V, int M, int NV, class T>
   ptrdiff_t column = at.column;
   for (ptrdiff_t s = 0; s < d.S; ++s, column += d.dilation_w, run.x += d.dilation_w, run.weights += d.R) {
     if (column + NV * L <= 0 || column >= d.W) continue;
-    typename V::Window windows[NV];
-    for (int j = 0; j < NV; ++j) windows[j] = V::window(d.W, column + j * L);
-    if (column >= 0 && column + NV * L <= d.W)
+    typename V::Window windows[NV]{};
+    if (column >= 0 && column + NV * L <= d.W) {
       add_run<false>(sums, run, windows);
-    else
+    } else {
+      for (int j = 0; j < NV; ++j) windows[j] = V::window(d.W, column + j * L);
       add_run<true>(sums, run, windows);
+    }
   }
   finish.store(sums, out, rows, columns);
 }
