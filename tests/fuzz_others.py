@@ -67,7 +67,7 @@ def others(draw):
     scale, zero = np.float32(0.5), np.uint8(3)
     quantized = {"x_scale": scale, "x_zero_point": zero, "w_scale": scale, "w_zero_point": zero, "y_scale": scale,
                  "y_zero_point": zero}  # fmt: skip
-    ours, theirs = fastconv.signal, scipy.signal
+    ours, theirs, filters = fastconv.signal, scipy.signal, scipy.ndimage
     calls = (
         (fastconv.unfold, {"input": x, "kernel_size": kernel, **geometry}, nothing),
         (fastconv.fold, {"input": columns, "output_size": extents, "kernel_size": kernel, **geometry}, nothing),
@@ -78,9 +78,9 @@ def others(draw):
         (ours.fftconvolve, {"in1": a, "in2": b, "mode": boundary["mode"]}, scipys(theirs.fftconvolve)),
         (fastconv.ndimage.convolve, {"input": a, "weights": b, **filtered}, scipys(scipy.ndimage.convolve)),
         (fastconv.ndimage.correlate, {"input": a, "weights": b, **filtered}, scipys(scipy.ndimage.correlate)),
-        (fastconv.ndimage.gaussian_filter, {"input": a, "sigma": 1.0, "axes": (1,)}, scipys(scipy.ndimage.gaussian_filter)),
-        (fastconv.ndimage.uniform_filter, {"input": a, "size": 3, "axes": (0,)}, scipys(scipy.ndimage.uniform_filter)),
-        (fastconv.ndimage.sobel, {"input": a, "axis": 0, "mode": "wrap"}, scipys(scipy.ndimage.sobel)),
+        (fastconv.ndimage.gaussian_filter, {"input": a, "sigma": 1.0, "axes": (1,)}, scipys(filters.gaussian_filter)),
+        (fastconv.ndimage.uniform_filter, {"input": a, "size": 3, "axes": (0,)}, scipys(filters.uniform_filter)),
+        (fastconv.ndimage.sobel, {"input": a, "axis": 0, "mode": "wrap"}, scipys(filters.sobel)),
         (ours.upfirdn, {"h": b[0], "x": a, "up": 2, "down": 3}, scipys(theirs.upfirdn)),
         (ours.lfilter, {"b": b[0], "a": 2.0, "x": a, "axis": 0}, scipys(theirs.lfilter)),
         (fastconv.convolve, {"a": a[0], "v": b[0], "mode": "same"}, scipys(np.convolve)),
