@@ -27,6 +27,14 @@ LAYERS = {
     "two axes": ("conv2d", (2, 3, 6, 5), (4, 3, 3, 2), {"stride": (2, 1), "padding": (1, 0), "dilation": (1, 2)}),
     "depthwise": ("conv2d", (2, 4, 6, 6), (8, 1, 3, 3), {"padding": "same", "groups": 4}),
     "three axes": ("conv3d", (1, 2, 4, 5, 4), (3, 2, 2, 3, 2), {"padding": 1}),
+    "transposed": (
+        "conv_transpose2d",
+        (2, 4, 5, 4),
+        (4, 3, 3, 2),
+        {"stride": (2, 3), "padding": 1, "output_padding": 1},
+    ),
+    "transposed, grouped": ("conv_transpose1d", (2, 4, 5), (4, 3, 3), {"stride": 2, "groups": 2, "dilation": 2}),
+    "transposed, three axes": ("conv_transpose3d", (2, 3, 2, 4), (2, 3, 2, 1, 2), {"stride": (1, 2, 2)}),
     "no images axis": ("conv2d", (3, 6, 5), (4, 3, 3, 3), {"padding": 1}),
 }
 
@@ -36,7 +44,7 @@ def layer(request):
     return LAYERS[request.param]
 
 
-@pytest.fixture(params=["own", "patched"])
+@pytest.fixture
 def convolution(request, layer):
     """From three tensors to the layer's output, by one of our two ways."""
     name, _, _, options = layer
@@ -60,8 +68,9 @@ def random(*shape, seed=0):
 
 @pytest.fixture
 def tensors(layer):
-    _, x, w, _ = layer
-    return random(*x, seed=1), random(*w, seed=2), random(w[0], seed=3)
+    name, x, w, options = layer
+    filters = w[1] * options.get("groups", 1) if "transpose" in name else w[0]
+    return random(*x, seed=1), random(*w, seed=2), random(filters, seed=3)
 
 
 def tangents(tensors):
@@ -256,11 +265,17 @@ def flat(values):
 OF_ANY_LAYER = {"jvp", "jacrev", "vmap", "vmap of a gradient", "backward", "trace", "no grad"}
 
 
-CASES = [(mode, layer) for mode in MODES for layer in LAYERS if layer == "two axes" or mode in OF_ANY_LAYER]
+CASES = [
+    (way, mode, layer)
+    for way in ("own", "patched")
+    for mode in MODES
+    for layer in LAYERS
+    if (layer == "two axes" or mode in OF_ANY_LAYER) and (way == "patched" or "transposed" not in layer)
+]
 
 
-@pytest.mark.parametrize(("mode", "layer"), CASES, indirect=["layer"])
-def test_mode(mode, convolution, expected, tensors):
+@pytest.mark.parametrize(("convolution", "mode", "layer"), CASES, indirect=["convolution", "layer"])
+def test_mode(convolution, mode, expected, tensors):
     results, wanted = flat(MODES[mode](convolution, tensors)), flat(MODES[mode](expected, tensors))
     assert len(results) == len(wanted) > 0
     for result, value in zip(results, wanted, strict=True):

@@ -15,7 +15,7 @@ import fastconv.torch as ours
 torch = pytest.importorskip("torch")
 functional = torch.nn.functional
 pytestmark = pytest.mark.filterwarnings("ignore")  # PyTorch's own, of its deprecated parts
-NAMES = ("conv1d", "conv2d", "conv3d")
+NAMES = tuple(f"conv{kind}{axes}d" for kind in ("", "_transpose") for axes in (1, 2, 3))
 THEIRS = {name: getattr(functional, name) for name in NAMES}
 
 
@@ -60,6 +60,29 @@ def test_modules_and_their_gradients(runs, x):
     torch.testing.assert_close(y, expected)
     made, wanted = (torch.autograd.grad(z.square().sum(), tuple(net.parameters())) for z in (y, expected))
     torch.testing.assert_close(made, wanted, rtol=1e-4, atol=1e-4)
+
+
+TRANSPOSED = {
+    "conv_transpose1d": ((2, 4, 9), (4, 3, 3), {"stride": 2, "padding": 1, "groups": 2, "output_padding": 1}),
+    "conv_transpose2d": ((3, 5, 4), (3, 4, 3, 2), {"stride": (2, 3), "dilation": 2}),
+    "conv_transpose3d": ((1, 2, 3, 4, 3), (2, 3, 2, 2, 3), {"stride": (1, 2, 2)}),
+}
+
+
+@pytest.mark.parametrize("name", TRANSPOSED)
+def test_transposed_functions_and_their_gradients(runs, name):
+    x_shape, w_shape, options = TRANSPOSED[name]
+    filters = w_shape[1] * options.get("groups", 1)
+    tensors = [torch.randn(shape).requires_grad_() for shape in (x_shape, w_shape, (filters,))]
+    expected = getattr(torch, name)(*tensors, **options)
+    with ours.patch():
+        y = getattr(functional, name)(*tensors, **options)
+        assert len(runs) == 1
+        with pytest.raises(RuntimeError, match="output padding"):
+            getattr(functional, name)(*tensors[:2], output_padding=3)
+    torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-4)
+    made, wanted = (torch.autograd.grad(z.square().sum(), tensors) for z in (y, expected))
+    torch.testing.assert_close(made, wanted, rtol=1e-4, atol=1e-3)
 
 
 def runs_here(runs, x, w):

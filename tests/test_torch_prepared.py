@@ -37,12 +37,14 @@ def made(monkeypatch, prepared):
     """A list that grows with each operator that is made, and one with each call of a plan."""
     operators, calls = [], []
 
-    def noted(kind):
-        class Noted(kind):
-            def __init__(self, *args, **options):
-                operators.append(self)
-                super().__init__(*args, **options)
+    from fastconv.torch import kinds
 
+    make = kinds.Kind.prepared
+
+    def noted(kind, *args):
+        plain = make(kind, *args)
+
+        class Noted(type(plain)):
             def __call__(self, *args, **options):
                 calls.append(self)
                 return super().__call__(*args, **options)
@@ -52,9 +54,10 @@ def made(monkeypatch, prepared):
                 calls.extend([self] * done)
                 return done
 
-        return Noted
+        operators.append(make(kind._replace(operator=Noted), *args))
+        return operators[-1]
 
-    monkeypatch.setattr(prepared, "_OPERATORS", tuple(map(noted, prepared._OPERATORS)))
+    monkeypatch.setattr(kinds.Kind, "prepared", noted)
     return operators, calls
 
 
@@ -64,6 +67,9 @@ LAYERS = {
     "depthwise": (torch.nn.Conv2d(4, 4, 3, padding=1, groups=4, bias=False), (1, 4, 6, 6)),
     "float64": (torch.nn.Conv2d(3, 4, 3, padding=1, dtype=torch.float64), (1, 3, 6, 6)),
     "three axes": (torch.nn.Conv3d(2, 3, 2, stride=(1, 2, 1), padding=1), (1, 2, 4, 5, 4)),
+    "transposed, one axis": (torch.nn.ConvTranspose1d(4, 6, 3, stride=2, padding=1, groups=2), (2, 4, 9)),
+    "transposed": (torch.nn.ConvTranspose2d(3, 4, (3, 2), stride=2, output_padding=(1, 0)), (2, 3, 7, 6)),
+    "transposed, three axes": (torch.nn.ConvTranspose3d(2, 3, 2, stride=(1, 2, 1), bias=False), (1, 2, 4, 5, 4)),
     "no images axis": (torch.nn.Conv2d(3, 4, 3), (3, 6, 5)),
 }
 
@@ -273,14 +279,20 @@ def test_inference_mode(made):
 
 def test_tensors_keep_what_they_can():
     """Their memory is not held, and can grow or be given back, as after PyTorch's own call."""
+    from fastconv.torch.state import are_plain
+
     layer = torch.nn.Conv2d(3, 4, 3, bias=False)
     x = torch.randn(1, 3, 6, 6)
     for _ in range(3):
         y = layer(x)
     x.resize_(1, 3, 40, 40)
     y.resize_(1, 4, 40, 40)
-    layer.weight.data.untyped_storage().resize_(0)
-    assert layer.weight.data_ptr() == 0
+    kept, storage = layer.weight.clone(), layer.weight.data.untyped_storage()
+    storage.resize_(0)
+    assert not are_plain(layer.weight)
+    storage.resize_(kept.numel() * 4)
+    layer.weight.copy_(kept)
+    assert_right(layer, torch.randn(1, 3, 6, 6))
 
 
 def test_our_own_function_prepares_too(made):

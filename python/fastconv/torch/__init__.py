@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv.geometry import LINE, PLANE, VOLUME, AnyPadding, Space, Steps
+from fastconv.geometry import AnyPadding, Steps
 from fastconv.torch.calls import convolve_any
 from fastconv.torch.found import need_torch, torch
+from fastconv.torch.kinds import CONV1D, CONV2D, CONV3D, Kind
 from fastconv.torch.patching import patch
 from fastconv.torch.state import is_recorded
 
@@ -45,7 +46,7 @@ def conv1d(
             or quantised.
     Source: PyTorch's documentation of ``torch.library``.
     """
-    return _apply(conv1d, LINE, input, weight, bias, stride, padding, dilation, groups)
+    return _apply(conv1d, CONV1D, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv2d(
@@ -69,7 +70,7 @@ def conv2d(
         ValueError, TypeError: As :func:`conv1d` does.
     Source: PyTorch's documentation of ``torch.library``.
     """
-    return _apply(conv2d, PLANE, input, weight, bias, stride, padding, dilation, groups)
+    return _apply(conv2d, CONV2D, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv3d(
@@ -93,12 +94,12 @@ def conv3d(
         ValueError, TypeError: As :func:`conv1d` does.
     Source: PyTorch's documentation of ``torch.library``.
     """
-    return _apply(conv3d, VOLUME, input, weight, bias, stride, padding, dilation, groups)
+    return _apply(conv3d, CONV3D, input, weight, bias, stride, padding, dilation, groups)
 
 
-def _apply(own: Any, space: Space, input: Any, weight: Any, bias: Any, *geometry: Any) -> Any:
+def _apply(own: Any, kind: Kind, input: Any, weight: Any, bias: Any, *arguments: Any) -> Any:
     need_torch()
     tensors = (input, weight, bias)
     if not is_recorded() and torch.overrides.has_torch_function(tensors):  # classes that have their own way of calls
-        return torch.overrides.handle_torch_function(own, tensors, *tensors, *geometry)
-    return convolve_any(space, *tensors, *geometry)
+        return torch.overrides.handle_torch_function(own, tensors, *tensors, *arguments)
+    return convolve_any(kind, *tensors, *arguments)

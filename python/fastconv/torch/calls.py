@@ -5,56 +5,53 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from fastconv.arguments import lay
-from fastconv.geometry import Space, as_geometry
 from fastconv.torch import prepared
 from fastconv.torch.found import torch
-from fastconv.torch.functions import Convolution
-from fastconv.torch.spec import Spec
+from fastconv.torch.functions import ByInput, Convolution
+from fastconv.torch.kinds import Kind
 from fastconv.torch.state import are_plain, is_recorded
 
 _HALVES = () if torch is None else (torch.bfloat16, torch.float16)
 _DTYPES = () if torch is None else (torch.float32, torch.float64, *_HALVES)
 
 
-def convolve(
-    space: Space, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: Any
-) -> Any:
+def convolve(kind: Kind, input: Any, weight: Any, bias: Any, *arguments: Any) -> Any:
     """The convolution of checked tensors, in float32 or float64."""
-    geometry = as_geometry(stride, padding, dilation, groups, space)
-    laid = lay(_shape(input), _shape(weight), geometry, space.layouts[0], ("input", "weight"))
-    if bias is not None and _shape(bias) != (laid.K,):
-        raise ValueError(f"bias: expected shape ({laid.K},), one value per filter, got {_shape(bias)}")
-    spec = Spec.of(geometry, laid.pads)
-    images = input if laid.batched else input.unsqueeze(0)
-    if is_recorded():
-        y = torch.ops.fastconv.convolution(images, weight, bias, *spec.lists())
+    fitted = kind.fit(_shape(input), _shape(weight), kind.numbers(arguments))
+    if bias is not None and _shape(bias) != (fitted.filters,):
+        raise ValueError(f"bias: expected shape ({fitted.filters},), one value per filter, got {_shape(bias)}")
+    images = input if fitted.batched else input.unsqueeze(0)
+    if kind.is_transposed:
+        y = ByInput.apply(images, weight, fitted.output_shape, fitted.spec)
+        y = y if bias is None else y + bias.reshape(-1, *[1] * kind.space.rank)
+    elif is_recorded():
+        y = torch.ops.fastconv.convolution(images, weight, bias, *fitted.spec.lists())
     else:
-        y = Convolution.apply(images, weight, bias, spec)
-    return y if laid.batched else y.squeeze(0)
+        y = Convolution.apply(images, weight, bias, fitted.spec)
+    return y if fitted.batched else y.squeeze(0)
 
 
-def convolve_plain(space: Space, input: Any, weight: Any, bias: Any, *arguments: Any) -> Any:
+def convolve_plain(kind: Kind, input: Any, weight: Any, bias: Any, *arguments: Any) -> Any:
     """The same of plain tensors, as :mod:`fastconv.torch.state` has it: prepared, if the weight comes again."""
     is_differentiated = torch.is_grad_enabled() and (
         input.requires_grad or weight.requires_grad or (bias is not None and bias.requires_grad)
     )
     if not is_differentiated:
-        is_batched = input.ndim == 2 + space.rank
-        y = prepared.run(space, input if is_batched else input.unsqueeze(0), weight, bias, arguments)
+        is_batched = input.ndim == 2 + kind.space.rank
+        y = prepared.run(kind, input if is_batched else input.unsqueeze(0), weight, bias, arguments)
         if y is not None:
             return y if is_batched else y.squeeze(0)
-    return convolve(space, input, weight, bias, *arguments)
+    return convolve(kind, input, weight, bias, *arguments)
 
 
-def convolve_any(space: Space, input: Any, weight: Any, bias: Any, *geometry: Any) -> Any:
+def convolve_any(kind: Kind, input: Any, weight: Any, bias: Any, *arguments: Any) -> Any:
     """The same of any tensors: TypeError for those that it cannot take.
 
     Half precision is storage, as in :mod:`fastconv.dtypes`; autocasting makes it of all but float64, as PyTorch does.
     """
     given = (input, weight) if bias is None else (input, weight, bias)
     if not is_recorded() and are_plain(*given):
-        return convolve_plain(space, input, weight, bias, *geometry)
+        return convolve_plain(kind, input, weight, bias, *arguments)
     tensors = dict(zip(("input", "weight", "bias"), given, strict=False))
     for name, tensor in tensors.items():
         _check(tensor, name)
@@ -69,7 +66,7 @@ def convolve_any(space: Space, input: Any, weight: Any, bias: Any, *geometry: An
             raise TypeError(f"{name}: expected {dtype}, the dtype of input, got {tensor.dtype}")
     if dtype in _HALVES:
         tensors = {name: tensor.to(torch.float32) for name, tensor in tensors.items()}
-    y = convolve(space, tensors["input"], tensors["weight"], tensors.get("bias"), *geometry)
+    y = convolve(kind, tensors["input"], tensors["weight"], tensors.get("bias"), *arguments)
     return y.to(dtype)
 
 

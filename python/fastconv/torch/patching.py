@@ -13,9 +13,17 @@ from contextvars import ContextVar
 from threading import Lock
 from typing import Any
 
-from fastconv.geometry import LINE, PLANE, VOLUME, Space
 from fastconv.torch import calls
 from fastconv.torch.found import need_torch, torch
+from fastconv.torch.kinds import (
+    CONV1D,
+    CONV2D,
+    CONV3D,
+    CONV_TRANSPOSE1D,
+    CONV_TRANSPOSE2D,
+    CONV_TRANSPOSE3D,
+    Kind,
+)
 from fastconv.torch.state import are_plain
 
 
@@ -42,7 +50,7 @@ def _current() -> _Patch | None:
 
 @contextmanager
 def patch() -> Iterator[None]:
-    """Have ``torch.nn.functional.conv1d``, ``conv2d`` and ``conv3d`` run here, for calls that can.
+    """Have the convolutions of ``torch.nn.functional``, ``conv1d`` to ``conv_transpose3d``, run here where they can.
 
     Those are calls with float32 or float64 tensors on the CPU, of one dtype, with values in them, in the plainest mode:
     eager, with derivatives in reverse or without. All others go where they always go: forward mode, ``torch.func``,
@@ -99,46 +107,82 @@ def _is_as_pytorch_has_it(stride: Any, padding: Any) -> bool:
     return not isinstance(padding, tuple | list) or not any(isinstance(pad, tuple | list) for pad in padding)
 
 
-def _convolve(
-    name: str, space: Space, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: Any
-) -> Any:
-    tensors = (input, weight) if bias is None else (input, weight, bias)
-    if (
-        not torch.compiler.is_compiling()
-        and _current()
-        and are_plain(*tensors)
-        and _is_as_pytorch_has_it(stride, padding)
-    ):
-        try:
-            return calls.convolve_plain(space, input, weight, bias, stride, padding, dilation, groups)
-        except (
-            MemoryError,
-            TypeError,
-            ValueError,
-        ):  # before any work: PyTorch may do with less, and says what is wrong
-            pass
-    return _theirs[name](input, weight, bias, stride, padding, dilation, groups)
+def _convolve(kind: Kind, input: Any, weight: Any, bias: Any, *arguments: Any) -> Any:
+    if not torch.compiler.is_compiling() and _current():
+        tensors = (input, weight) if bias is None else (input, weight, bias)
+        if are_plain(*tensors) and _is_as_pytorch_has_it(*arguments[:2]):
+            try:
+                return calls.convolve_plain(kind, input, weight, bias, *arguments)
+            except (
+                MemoryError,
+                TypeError,
+                ValueError,
+            ):  # before any work: PyTorch may do with less, or say what is wrong
+                pass
+    return _theirs[kind.name](input, weight, bias, *arguments)
 
 
 def conv1d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: Any = 1
 ) -> Any:
-    return _convolve("conv1d", LINE, input, weight, bias, stride, padding, dilation, groups)
+    return _convolve(CONV1D, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv2d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: Any = 1
 ) -> Any:
-    return _convolve("conv2d", PLANE, input, weight, bias, stride, padding, dilation, groups)
+    return _convolve(CONV2D, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv3d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: Any = 1
 ) -> Any:
-    return _convolve("conv3d", VOLUME, input, weight, bias, stride, padding, dilation, groups)
+    return _convolve(CONV3D, input, weight, bias, stride, padding, dilation, groups)
 
 
-OURS: dict[str, Callable[..., Any]] = {"conv1d": conv1d, "conv2d": conv2d, "conv3d": conv3d}
+def conv_transpose1d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: Any = 1,
+    dilation: Any = 1,
+) -> Any:
+    return _convolve(CONV_TRANSPOSE1D, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose2d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: Any = 1,
+    dilation: Any = 1,
+) -> Any:
+    return _convolve(CONV_TRANSPOSE2D, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose3d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: Any = 1,
+    dilation: Any = 1,
+) -> Any:
+    return _convolve(CONV_TRANSPOSE3D, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+OURS: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d)
+}
 # What stood where ours stand, or would stand.
 _theirs: dict[str, Callable[..., Any]] = {}
 if torch is not None:

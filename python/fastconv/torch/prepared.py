@@ -16,12 +16,10 @@ from typing import Any, NamedTuple
 from weakref import ref
 
 from fastconv import _core
-from fastconv.arguments import lay
-from fastconv.geometry import Geometry, Space, as_geometry
-from fastconv.prepared import Conv1d, Conv2d, Conv3d
 from fastconv.torch.found import torch
 from fastconv.torch.kernels import array_of, written_array_of
-from fastconv.torch.spec import Spec, format_of
+from fastconv.torch.kinds import Kind, Numbers
+from fastconv.torch.spec import format_of
 
 # Weights, and what they are packed to, that all operators of this module keep together.
 MOST_BYTES = 1024 * 1024 * 1024
@@ -29,7 +27,6 @@ MOST_BYTES = 1024 * 1024 * 1024
 _LAYERS_KEPT = 8
 _CASES_KEPT = 256
 
-_OPERATORS: tuple[Any, ...] = (Conv1d, Conv2d, Conv3d)
 _clock = count()
 
 
@@ -56,23 +53,23 @@ class _Values:
 
 
 class _Layer:
-    """A weight with one bias and geometry.
+    """A weight with one bias, and one set of numbers.
 
     Args:
-        arguments: Stride, padding, dilation and groups as they were passed: the very same objects, which cannot change,
-            need not be looked at again.
+        arguments: The numbers as they were passed: the very same objects, which cannot change, need not be looked at
+            again.
     """
 
-    def __init__(self, space: Space, weight: Any, bias: Any, arguments: tuple[Any, ...], geometry: Geometry) -> None:
-        self.space, self.arguments, self.geometry = space, arguments, geometry
+    def __init__(self, kind: Kind, weight: Any, bias: Any, arguments: tuple[Any, ...], numbers: Numbers) -> None:
+        self.kind, self.arguments, self.numbers = kind, arguments, numbers
         self.place = _place(weight)
         self.weight_bytes = weight.numel() * weight.element_size()
         self.bias = None if bias is None else ref(bias)
         self.values = _Values(self.mark(weight, bias))
         self.used = next(_clock)
 
-    def is_of(self, space: Space, bias: Any) -> bool:
-        return self.space is space and (bias is None if self.bias is None else self.bias() is bias)
+    def is_of(self, kind: Kind, bias: Any) -> bool:
+        return self.kind is kind and (bias is None if self.bias is None else self.bias() is bias)
 
     def fits(self, weight: Any, bias: Any) -> bool:
         """Whether the weight still lies as it did, so that its memory can be read from one end to the other."""
@@ -89,17 +86,15 @@ class _Layer:
         """What to do with such an input; None if the values change at this moment."""
         kept = format_of(input, weight)
         is_last = kept != torch.contiguous_format
-        layout = self.space.layouts[is_last]
         operator = values.operators.get(kept)
         if operator is None:
-            arrays = (None if tensor is None else tensor.detach().clone().numpy() for tensor in (weight, bias))
-            operator = _OPERATORS[self.space.rank - 1](*arrays, *self.geometry, layout=layout)
+            w, b = (None if tensor is None else tensor.detach().clone().numpy() for tensor in (weight, bias))
+            operator = self.kind.prepared(w, b, self.numbers, self.kind.space.layouts[is_last])
             if self.mark(weight, bias) != values.mark:
                 return None
             values.operators[kept] = operator
         shape = tuple(input.shape)
-        laid = lay(shape, tuple(weight.shape), self.geometry, self.space.layouts[0], ("input", "weight"))
-        output = Spec.of(self.geometry, laid.pads).output_shape(shape, weight.shape)
+        output = self.kind.fit(shape, tuple(weight.shape), self.numbers).output_shape
         inner = (shape[0], *shape[2:], shape[1]) if is_last else shape
         strides = torch.empty(output, device="meta", memory_format=kept).stride()
         case = _Case(operator, inner, (output, strides), kept, input.is_contiguous(memory_format=kept))
@@ -127,15 +122,15 @@ class _Weight:
 _weights: dict[int, _Weight] = {}
 
 
-def run(space: Space, input: Any, weight: Any, bias: Any, arguments: tuple[Any, ...]) -> Any:
+def run(kind: Kind, input: Any, weight: Any, bias: Any, arguments: tuple[Any, ...]) -> Any:
     """The result, of plain tensors that no gradient is wanted of; None if the weight does not come again, or may not.
 
     Args:
-        arguments: Stride, padding, dilation and groups, as :func:`fastconv.torch.conv2d` takes them.
+        arguments: Those behind the bias.
     Raises:
         ValueError, TypeError: They do not fit one another.
     """
-    layer = _layer(space, weight, bias, arguments)
+    layer = _layer(kind, weight, bias, arguments)
     if layer is None:
         return None
     values, mark = layer.values, layer.mark(weight, bias)
@@ -157,7 +152,7 @@ def run(space: Space, input: Any, weight: Any, bias: Any, arguments: tuple[Any, 
     return y
 
 
-def _layer(space: Space, weight: Any, bias: Any, arguments: tuple[Any, ...]) -> _Layer | None:
+def _layer(kind: Kind, weight: Any, bias: Any, arguments: tuple[Any, ...]) -> _Layer | None:
     """The layer, if it was seen before; else it is from now on."""
     known = _weights.get(id(weight))
     if known is None or known.tensor() is not weight:
@@ -165,7 +160,7 @@ def _layer(space: Space, weight: Any, bias: Any, arguments: tuple[Any, ...]) -> 
             return None
         known = _weights[id(weight)] = _Weight(weight)
     for layer in known.layers:
-        if layer.is_of(space, bias) and all(map(_is, layer.arguments, arguments)):
+        if layer.is_of(kind, bias) and all(map(_is, layer.arguments, arguments)):
             if layer.fits(weight, bias):
                 return layer
             del _weights[id(weight)]
@@ -174,13 +169,12 @@ def _layer(space: Space, weight: Any, bias: Any, arguments: tuple[Any, ...]) -> 
         bias is None or bias.is_contiguous()
     ):
         return None
-    stride, padding, dilation, groups = arguments
-    geometry = as_geometry(stride, padding, dilation, groups, space)
+    numbers = kind.numbers(arguments)
     for layer in known.layers:
-        if layer.is_of(space, bias) and layer.geometry == geometry and layer.fits(weight, bias):
+        if layer.is_of(kind, bias) and layer.numbers == numbers and layer.fits(weight, bias):
             layer.arguments = arguments
             return layer
-    known.layers = [_Layer(space, weight, bias, arguments, geometry), *known.layers[: _LAYERS_KEPT - 1]]
+    known.layers = [_Layer(kind, weight, bias, arguments, numbers), *known.layers[: _LAYERS_KEPT - 1]]
     return None
 
 

@@ -54,7 +54,9 @@ def are_plain(*tensors: Any) -> bool:
         return False
     keys_of, dtype = torch._C._dispatch_keys, None
     for tensor in tensors:
-        if type(tensor) not in _CLASSES or keys_of(tensor).raw_repr() not in _TENSORS or not tensor.numel():
+        if type(tensor) not in _CLASSES or keys_of(tensor).raw_repr() not in _TENSORS:
+            return False
+        if not tensor.numel() or not tensor.data_ptr():  # the second: memory that was given back
             return False
         dtype = dtype or tensor.dtype
         if tensor.dtype is not dtype:
