@@ -201,6 +201,7 @@ PyObject* run_at(PyObject* self, PyObject* const* args, Py_ssize_t count) {
   return or_raise([&]() -> PyObject* {
     const py::object owner = entry->owner;  // without the GIL others may drop the entry
     const Operation& plan = *entry->plan;
+    const InContext settings;
     run_released(plan.is_brief(), [&] { return plan.run(from, to, Ending{}); });
     Py_RETURN_TRUE;
   });
