@@ -166,3 +166,19 @@ def test_mistakes_are_named(change, error, message):
     arguments = {"input": np.ones((1, 2, 9), np.float32), "weight": np.ones((4, 2, 3), np.float32), **change}
     with pytest.raises(error, match="^" + re.escape(message)):
         fastconv.conv1d(**arguments)
+
+
+@pytest.mark.parametrize("isa", fastconv.available_isas())
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize(
+    ("W", "taps", "dilation", "pad"), [(200, 31, 1, 15), (70, 31, 2, 60), (20, 9, 1, 47), (90, 7, 9, 0)]
+)
+def test_depthwise_tiles_between_those_that_reach_over_an_end(W, taps, dilation, pad, rows, isa):
+    """Several tiles at each end see pixels that are not there, those between see none; beside the signal is inf."""
+    memory = np.full((3, rows, W), np.inf, np.float32)
+    x, w = memory[1][np.newaxis, np.newaxis], normal(1, 1, rows, taps)
+    x[...] = normal(*x.shape)
+    pads = (rows // 2, rows // 2), (pad, pad)
+    with fastconv.use_isa(isa):
+        y = fastconv.conv2d(x, w, None, 1, pads, (1, dilation), algorithm="depthwise")
+    assert_close(y, conv(x, w, None, 1, pads, (1, dilation)))

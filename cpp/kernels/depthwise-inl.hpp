@@ -30,6 +30,7 @@ struct DepthwiseColumns {
   static constexpr int L = V::lanes;
   const DepthwiseRows<T>& d;
   ptrdiff_t tiles, back;  // how far the last tile is moved back
+  ptrdiff_t reach;        // columns that a tile sees
   bool irregular;         // more tiles than the first and the last reach over the image's sides
   bool partial;
   bool tall;  // tall tiles' rows stay in L1 from tile to tile
@@ -44,8 +45,12 @@ struct DepthwiseColumns {
     live = V::first(int(d.Q < L ? d.Q : L));
     set(left, 0);
     set(right, (tiles - 1) * L - back);
-    const ptrdiff_t reach = Stride == 1 ? (d.S - 1) * d.dilation_w + L : d.S + 2 * L;
-    irregular = tiles > 2 && (L * Stride < d.pad_left || (tiles - 2) * L * Stride - d.pad_left + reach > d.W);
+    reach = Stride == 1 ? (d.S - 1) * d.dilation_w + L : d.S + 2 * L;
+    irregular = tiles > 2 && (reaches_over(1) || reaches_over(tiles - 2));
+  }
+  bool reaches_over(ptrdiff_t tile) const {
+    const ptrdiff_t column = tile * L * Stride - d.pad_left;
+    return column < 0 || column + reach > d.W;
   }
   void set(Windows<V>& windows, ptrdiff_t q) const {
     set_windows<V, R, Stride>(windows, q * Stride - d.pad_left, d.S, d.dilation_w, d.W);
@@ -62,14 +67,15 @@ template <class V, int R, int Stride, class T, class Tile>
   Windows<V> spare;
   for (ptrdiff_t left = columns.tiles; left > 0; --left, x += L * Stride, out += L) {
     const Windows<V>* windows = &columns.left;
+    const ptrdiff_t number = columns.tiles - left;
     if (left == 1 && columns.tiles > 1) {
       windows = &columns.right;
       x -= columns.back * Stride;
       out -= columns.back;
-    } else if (__builtin_expect(columns.irregular, 0)) {
-      columns.set(spare, (columns.tiles - left) * L);
+    } else if (number > 0 && __builtin_expect(columns.irregular && columns.reaches_over(number), 0)) {
+      columns.set(spare, number * L);
       windows = &spare;
-    } else if (left < columns.tiles) {
+    } else if (number > 0) {
       tile(x, *windows, out, Constant<0>{});
       continue;
     }
