@@ -30,7 +30,7 @@ enum class Path { rows, long_rows, strips, channels, swapped };
 
 Path path_of(const ConvProblem& p) {
   if (p.layout == Layout::nhwc) return Path::channels;
-  constexpr Extent largest = Extent{1} << 29;  // the kernels' column masks compare 32-bit numbers
+  constexpr Extent largest = Extent{1} << 29;  // what kernel_set.hpp promises the kernels
   if (std::max({p.W, p.pad_left, p.pad_right, p.Q(), p.dilation_w * p.S}) > largest) return Path::strips;
   if (is_swapped(p)) return Path::swapped;
   if (p.has_unit_stride()) return has_own_kernel(p) ? Path::rows : Path::long_rows;

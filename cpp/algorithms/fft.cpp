@@ -16,7 +16,7 @@ using namespace spectra;
 constexpr double most_weight_bytes = 256 * 1024 * 1024;  // from memory, once a block of tiles: not worth it
 
 std::string rejects(const ConvProblem& p) {
-  constexpr Extent largest = Extent{1} << 29;  // the kernels' column masks compare 32-bit numbers
+  constexpr Extent largest = Extent{1} << 29;  // what kernel_set.hpp promises the kernels
   if (!p.has_unit_stride())
     return "needs stride 1, got " + std::to_string(p.stride_h) + "x" + std::to_string(p.stride_w);
   if (std::max(reach_h(p), reach_w(p)) > largest_reach)

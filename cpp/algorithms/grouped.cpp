@@ -6,7 +6,7 @@ namespace fastconv {
 namespace {
 
 std::string rejects(const ConvProblem& p) {
-  constexpr Extent largest = Extent{1} << 29;  // the kernels' column masks compare 32-bit numbers
+  constexpr Extent largest = Extent{1} << 29;  // what kernel_set.hpp promises the kernels
   if (p.R != 3) return "needs kernels of 3 rows, got " + std::to_string(p.R);
   if (p.S > depthwise_columns)
     return "needs kernels of at most " + std::to_string(depthwise_columns) + " columns, got " + std::to_string(p.S);
