@@ -74,7 +74,7 @@ TARGETS = {
 _COPIED = ("CMakeLists.txt", "pyproject.toml", "cmake", "cpp", "src", "python", "tests", "docs", "README.md")
 
 
-def draw(seed: int, count: int, only: str) -> list[Change]:
+def draw(seed: int, count: int, only: tuple[str, ...]) -> list[Change]:
     """Changes of distinct places, where there are enough."""
     generator = random.Random(seed)
     by_file = {path: changes(ROOT, path) for path in TARGETS if path.startswith(only)}
@@ -101,6 +101,7 @@ def copy_tree(to: Path) -> None:
         source, target = ROOT / name, to / name
         if source.is_dir():
             ignored = shutil.ignore_patterns("__pycache__", ".pytest_cache", "build", "_core*.so")
+            shutil.rmtree(target, ignore_errors=True)
             shutil.copytree(source, target, ignore=ignored, dirs_exist_ok=True)
         else:
             shutil.copy2(source, target)
@@ -126,8 +127,9 @@ def instrument(tree: Path, drawn: list[Change]) -> None:
         (tree / path).write_text(f'{header}#include "mutant.hpp"\n{text}')
 
 
-def build(tree: Path, folder: Path) -> None:
-    environment = dict(os.environ)
+def build(tree: Path) -> Path:
+    """The library of a tree, two folders below it, as a build of the tree itself may be: so a cache knows its files."""
+    folder, environment = tree / "build/dev", dict(os.environ)
     options = ["-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", f"-DPython_EXECUTABLE={sys.executable}"]
     if shutil.which("ccache"):
         options.append("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache")
@@ -140,7 +142,7 @@ def build(tree: Path, folder: Path) -> None:
     )
     subprocess.run(["cmake", "--build", folder], env=environment, check=True)
     (library,) = folder.glob("_core*.so")
-    shutil.copy2(library, tree / "python/fastconv")
+    return library
 
 
 def run_tests(tree: Path, tests: list[str], number: int, seconds: float) -> tuple[str, str]:
@@ -160,7 +162,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=90)
-    parser.add_argument("--only", default="", help="files whose path begins so")
+    parser.add_argument("--only", default=[""], nargs="+", help="files whose path begins so")
     parser.add_argument("--numbers", type=int, nargs="+", help="of the changes drawn, these alone, with pytest's words")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=900, help="a test run that takes longer has seen the change")
@@ -170,14 +172,15 @@ def main() -> int:
     if options.list:
         print(*changes(ROOT, options.list), sep="\n")
         return 0
-    drawn = draw(options.seed, options.count, options.only)
+    drawn = draw(options.seed, options.count, tuple(options.only))
     trees = [options.folder / f"tree{i}" for i in range(options.jobs)]
     for tree in trees:
         copy_tree(tree)
-    instrument(trees[0], drawn)
-    build(trees[0], options.folder / "build")
-    (library,) = (trees[0] / "python/fastconv").glob("_core*.so")
-    for tree in trees[1:]:
+    (library,) = (ROOT / "python/fastconv").glob("_core*.so")
+    if any(not change.path.endswith(".py") for change in drawn):
+        instrument(trees[0], drawn)
+        library = build(trees[0])
+    for tree in trees:
         shutil.copy2(library, tree / "python/fastconv")
     free: Queue[Path] = Queue()
     for tree in trees:
