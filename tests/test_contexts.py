@@ -260,13 +260,14 @@ def test_every_kind_of_call_uses_the_threads_of_its_block():
         def ones(*shape): return np.ones(shape, np.float32)
         x, w, volume = ones(2, 32, 40, 40), ones(32, 32, 3, 3), ones(2, 16, 8, 20, 20)
         bytes_, words = np.ones((2, 32, 60, 60), np.uint8), np.ones((32, 32, 3, 3), np.int8)
-        taps = ones(16, 16, 3, 3, 3)
+        taps, y = ones(16, 16, 3, 3, 3), ones(2, 32, 38, 38)
         prepared = fc.Conv2d(w), fc.ConvTranspose2d(w, stride=2), fc.Conv3d(taps), fc.ConvInteger("uint8", words)
         calls = [
             lambda: fc.conv2d(x, w),
             lambda: fc.conv2d(x, w),  # remembered now
             lambda: prepared[0](x),
             lambda: prepared[0](x),
+            lambda: prepared[0]._run_at(x.shape, x.ctypes.data, y.ctypes.data) or 1 / 0,
             lambda: prepared[1](x),
             lambda: prepared[2](volume),
             lambda: prepared[3](bytes_),
@@ -290,4 +291,4 @@ def test_every_kind_of_call_uses_the_threads_of_its_block():
             for call in calls: call()
         print(count() - alone, *(threads_started(call) for call in calls))
     """
-    assert run_checked(code) == " ".join(["0", *["2"] * 12])
+    assert run_checked(code) == " ".join(["0", *["2"] * 13])

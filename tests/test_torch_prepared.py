@@ -106,7 +106,7 @@ def test_a_weight_that_comes_again_is_prepared_once(case, last, made):
         x = x.to(memory_format=torch.channels_last if len(shape) == 4 else torch.channels_last_3d)
     operators, calls = made
     assert_right(layer, x, times=5)
-    assert (len(operators), len(calls)) == (1, 4)
+    assert (len(operators), len(calls)) == (1, 5)
     for _ in range(2):
         assert_right(layer, torch.cat([x, x]) if case != "no images axis" else x[:, 1:])
         assert_right(layer, torch.stack([x, x], -1)[..., 0])
@@ -162,11 +162,35 @@ def test_every_change_is_seen(write, made):
     layer = torch.nn.Conv2d(3, 4, 3, padding=1)
     x = torch.randn(2, 3, 7, 6)
     assert_right(layer, x)
+    assert len(made[1]) == 3
+    WRITES[write](layer)
+    assert_right(layer, x.to(layer.weight.dtype))
+    WRITES[write](layer)
+    assert_right(layer, x.to(layer.weight.dtype))
+
+
+def test_values_that_change_with_every_call_are_not_prepared(made):
+    layer, x = torch.nn.Conv2d(3, 4, 3), torch.randn(1, 3, 6, 6)
+    for _ in range(5):
+        assert_right(layer, x, times=1)
+        layer.weight.data.mul_(0.99)
+    assert len(made[1]) == 1
+    assert_right(layer, x, times=2)
     assert len(made[1]) == 2
-    WRITES[write](layer)
-    assert_right(layer, x.to(layer.weight.dtype))
-    WRITES[write](layer)
-    assert_right(layer, x.to(layer.weight.dtype))
+    layer.weight.data.mul_(2)
+    assert_right(layer, x, times=1)
+    assert len(made[1]) == 3
+
+
+def test_deterministic_results_are_the_same_bits_from_the_first_call_on(made):
+    x, w = torch.randn(1, 64, 20, 20), torch.randn(64, 64, 3, 3)
+    torch.use_deterministic_algorithms(True)
+    try:
+        results = [functional.conv2d(x, w) for _ in range(3)]
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert len(made[1]) == 3
+    assert all(torch.equal(y, results[0]) for y in results)
 
 
 def test_a_fingerprint_depends_on_every_bit():
@@ -274,7 +298,7 @@ def test_inference_mode(made):
             y = functional.conv2d(x, w)
             assert y.is_inference()
             torch.testing.assert_close(y, torch.conv2d(x, w), rtol=1e-4, atol=1e-4)
-    assert len(made[1]) == 3
+    assert len(made[1]) == 4
 
 
 def test_tensors_keep_what_they_can():

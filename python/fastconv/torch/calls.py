@@ -22,12 +22,12 @@ def convolve(kind: Kind, input: Any, weight: Any, bias: Any, *arguments: Any) ->
         raise ValueError(f"bias: expected shape ({fitted.filters},), one value per filter, got {_shape(bias)}")
     images = input if fitted.batched else input.unsqueeze(0)
     if kind.is_transposed:
-        y = ByInput.apply(images, weight, fitted.output_shape, fitted.spec)
+        y = ByInput.of(images, weight, fitted.output_shape, fitted.spec)
         y = y if bias is None else y + bias.reshape(-1, *[1] * kind.space.rank)
     elif is_recorded():
         y = torch.ops.fastconv.convolution(images, weight, bias, *fitted.spec.lists())
     else:
-        y = Convolution.apply(images, weight, bias, fitted.spec)
+        y = Convolution.of(images, weight, bias, fitted.spec)
     return y if fitted.batched else y.squeeze(0)
 
 

@@ -38,6 +38,13 @@ class _Bilinear(Function):  # type: ignore[misc]  # it is Any
         ctx.save_for_forward(first, second)
 
     @classmethod
+    def of(cls, first: Any, second: Any, third: Any, spec: Spec) -> Any:
+        """apply(), for plain tensors without what that does for ``torch.func``: it takes longer than small layers."""
+        if are_plain(first, second):
+            return super(Function, cls).apply(first, second, third, spec)
+        return cls.apply(first, second, third, spec)
+
+    @classmethod
     def tangent(cls, ctx: Any, of_first: Any, of_second: Any) -> Any:
         """The sum over the operands of the function with a tangent in one's place; None if there are no tangents."""
         first, second = ctx.saved_tensors
@@ -61,8 +68,8 @@ class Convolution(_Bilinear):
         input, weight = ctx.saved_tensors
         of_input, of_weight, of_bias, _ = ctx.needs_input_grad
         return (
-            ByInput.apply(grad, weight, tuple(input.shape), ctx.spec) if of_input else None,
-            ByWeight.apply(grad, input, tuple(weight.shape), ctx.spec) if of_weight else None,
+            ByInput.of(grad, weight, tuple(input.shape), ctx.spec) if of_input else None,
+            ByWeight.of(grad, input, tuple(weight.shape), ctx.spec) if of_weight else None,
             grad.sum(dim=(0, *range(2, grad.ndim))) if of_bias and ctx.has_bias else None,
             None,
         )
@@ -84,7 +91,7 @@ class Convolution(_Bilinear):
         of_input, of_weight, of_bias, _ = in_dims
         if of_weight is None:
             images = _in_row(input, of_input, B)
-            y = Convolution.apply(images, weight, bias if of_bias is None else None, spec).unflatten(0, (B, -1))
+            y = Convolution.of(images, weight, bias if of_bias is None else None, spec).unflatten(0, (B, -1))
             if of_bias is None:
                 return y, 0
             return y + bias.movedim(of_bias, 0).reshape(B, 1, -1, *[1] * len(spec.stride)), 0
@@ -92,9 +99,9 @@ class Convolution(_Bilinear):
         if bias is not None:
             bias = bias.repeat(B) if of_bias is None else _in_row(bias, of_bias, B)
         if of_input is None and spec.groups == 1:
-            y = Convolution.apply(input, filters, bias, spec)
+            y = Convolution.of(input, filters, bias, spec)
         else:
-            y = Convolution.apply(_side_by_side(input, of_input, B), filters, bias, spec.times(B))
+            y = Convolution.of(_side_by_side(input, of_input, B), filters, bias, spec.times(B))
         return y.unflatten(1, (B, -1)), 1
 
 
@@ -110,8 +117,8 @@ class ByInput(_Bilinear):
         grad, weight = ctx.saved_tensors
         of_grad, of_weight, *_ = ctx.needs_input_grad
         return (
-            Convolution.apply(ddx, weight, None, ctx.spec) if of_grad else None,
-            ByWeight.apply(grad, ddx, tuple(weight.shape), ctx.spec) if of_weight else None,
+            Convolution.of(ddx, weight, None, ctx.spec) if of_grad else None,
+            ByWeight.of(grad, ddx, tuple(weight.shape), ctx.spec) if of_weight else None,
             None,
             None,
         )
@@ -126,10 +133,10 @@ class ByInput(_Bilinear):
         of_grad, of_weight, *_ = in_dims
         N, C, *extents = size
         if of_weight is None:
-            dx = ByInput.apply(_in_row(grad, of_grad, B), weight, (B * N, C, *extents), spec)
+            dx = ByInput.of(_in_row(grad, of_grad, B), weight, (B * N, C, *extents), spec)
             return dx.unflatten(0, (B, N)), 0
         filters, gradients = _in_row(weight, of_weight, B), _side_by_side(grad, of_grad, B)
-        return ByInput.apply(gradients, filters, (N, B * C, *extents), spec.times(B)).unflatten(1, (B, C)), 1
+        return ByInput.of(gradients, filters, (N, B * C, *extents), spec.times(B)).unflatten(1, (B, C)), 1
 
 
 class ByWeight(_Bilinear):
@@ -144,8 +151,8 @@ class ByWeight(_Bilinear):
         grad, input = ctx.saved_tensors
         of_grad, of_input, *_ = ctx.needs_input_grad
         return (
-            Convolution.apply(input, ddw, None, ctx.spec) if of_grad else None,
-            ByInput.apply(grad, ddw, tuple(input.shape), ctx.spec) if of_input else None,
+            Convolution.of(input, ddw, None, ctx.spec) if of_grad else None,
+            ByInput.of(grad, ddw, tuple(input.shape), ctx.spec) if of_input else None,
             None,
             None,
         )
@@ -162,7 +169,7 @@ class ByWeight(_Bilinear):
         gradients = _side_by_side(grad, of_grad, B)
         if of_input is not None or spec.groups > 1:
             input, spec = _side_by_side(input, of_input, B), spec.times(B)
-        return ByWeight.apply(gradients, input, (B * K, *rest), spec).unflatten(0, (B, K)), 0
+        return ByWeight.of(gradients, input, (B * K, *rest), spec).unflatten(0, (B, K)), 0
 
 
 def _batched(tensor: Any, dim: int | None, B: int) -> Any:

@@ -1,9 +1,9 @@
 """Weights that come again: prepared once, for calls without gradients.
 
-A weight that was seen before, and still has the values it had, gets a prepared operator, which packs it once for each
-shape of input. Whether the values are the same is asked of the memory itself, at each call: PyTorch's count of versions
-does not see what is written through ``tensor.data``, a NumPy view or another process. The fingerprint of a weight takes
-as long as reading it once.
+A parameter, or another weight that was seen before and still has the values it had, gets a prepared operator, which
+packs it once for each shape of input. Whether the values are the same is asked of the memory itself, at each call:
+PyTorch's count of versions does not see what is written through ``tensor.data``, a NumPy view or another process. The
+fingerprint of a weight takes as long as reading it once.
 
 What is kept hangs on the weight, weakly, and goes with it; of all weights those used last are kept, up to a number of
 bytes.
@@ -41,10 +41,14 @@ class _Case(NamedTuple):
 
 
 class _Values:
-    """A weight and a bias as long as neither changes: what was made of them."""
+    """A weight and a bias as long as neither changes: what was made of them.
 
-    def __init__(self, mark: tuple[int, ...]) -> None:
-        self.mark = mark
+    Args:
+        at_once: Whether they are prepared at their first call, as they are likely to come again.
+    """
+
+    def __init__(self, mark: tuple[int, ...], at_once: bool) -> None:
+        self.mark, self.at_once, self.calls = mark, at_once, 0
         self.operators: dict[Any, Any] = {}  # by memory format
         self.cases: dict[tuple[Any, Any], _Case] = {}
 
@@ -65,7 +69,7 @@ class _Layer:
         self.place = _place(weight)
         self.weight_bytes = weight.numel() * weight.element_size()
         self.bias = None if bias is None else ref(bias)
-        self.values = _Values(self.mark(weight, bias))
+        self.values = _Values(self.mark(weight, bias), at_once=type(weight) is torch.nn.Parameter)
         self.used = next(_clock)
 
     def is_of(self, kind: Kind, bias: Any) -> bool:
@@ -123,7 +127,7 @@ _weights: dict[int, _Weight] = {}
 
 
 def run(kind: Kind, input: Any, weight: Any, bias: Any, arguments: tuple[Any, ...]) -> Any:
-    """The result, of plain tensors that no gradient is wanted of; None if the weight does not come again, or may not.
+    """The result, of plain tensors that no gradient is wanted of; None if the weight is not likely to come again.
 
     Args:
         arguments: Those behind the bias.
@@ -134,8 +138,10 @@ def run(kind: Kind, input: Any, weight: Any, bias: Any, arguments: tuple[Any, ..
     if layer is None:
         return None
     values, mark = layer.values, layer.mark(weight, bias)
-    if mark != values.mark:
-        layer.values = _Values(mark)
+    if mark != values.mark:  # values that were used but once may be followed by more of their sort
+        values = layer.values = _Values(mark, at_once=values.calls > 1)
+    values.calls += 1
+    if values.calls == 1 and not (values.at_once or torch.are_deterministic_algorithms_enabled()):
         return None
     case = values.cases.get((input.shape, input.stride())) or layer.case(values, input, weight, bias)
     if case is None:
@@ -153,29 +159,32 @@ def run(kind: Kind, input: Any, weight: Any, bias: Any, arguments: tuple[Any, ..
 
 
 def _layer(kind: Kind, weight: Any, bias: Any, arguments: tuple[Any, ...]) -> _Layer | None:
-    """The layer, if it was seen before; else it is from now on."""
+    """The layer, seen before or new; None if it cannot be kept."""
     known = _weights.get(id(weight))
     if known is None or known.tensor() is not weight:
-        if not weight.is_contiguous(memory_format=format_of(weight)):
-            return None
-        known = _weights[id(weight)] = _Weight(weight)
+        known = _Weight(weight)
     for layer in known.layers:
         if layer.is_of(kind, bias) and all(map(_is, layer.arguments, arguments)):
             if layer.fits(weight, bias):
                 return layer
-            del _weights[id(weight)]
-            return None
-    if any(type(argument) not in (int, tuple, str) for argument in arguments) or not (
-        bias is None or bias.is_contiguous()
-    ):
+            known.layers = [other for other in known.layers if other is not layer]
+            break
+    if any(type(argument) not in (int, tuple, str) for argument in arguments) or not _is_dense(weight, bias):
         return None
     numbers = kind.numbers(arguments)
     for layer in known.layers:
         if layer.is_of(kind, bias) and layer.numbers == numbers and layer.fits(weight, bias):
             layer.arguments = arguments
             return layer
-    known.layers = [_Layer(kind, weight, bias, arguments, numbers), *known.layers[: _LAYERS_KEPT - 1]]
-    return None
+    layer = _Layer(kind, weight, bias, arguments, numbers)
+    known.layers = [layer, *known.layers[: _LAYERS_KEPT - 1]]
+    _weights[id(weight)] = known
+    return layer
+
+
+def _is_dense(weight: Any, bias: Any) -> bool:
+    """Whether each fills its memory from one end to the other."""
+    return weight.is_contiguous(memory_format=format_of(weight)) and (bias is None or bias.is_contiguous())
 
 
 def _keep_within_bounds(newest: _Layer) -> None:
@@ -187,7 +196,7 @@ def _keep_within_bounds(newest: _Layer) -> None:
             return
         if layer is not newest:
             total -= layer.values.bytes()
-            layer.values = _Values(layer.values.mark)
+            layer.values = _Values(layer.values.mark, at_once=True)
 
 
 def _place(weight: Any) -> tuple[Any, ...]:
