@@ -21,7 +21,7 @@ void bind_registry(py::module_& module) {
   });
   module.def("summary", [](const std::string& name) { return algorithm_named(name).summary; });
   module.def("rejects", [](const std::string& name, const ConvProblem& problem) -> py::object {
-    const std::string reason = algorithm_named(name).rejects(problem);
+    const std::string reason = algorithm_named(name).rejects(simplified(problem));
     return reason.empty() ? py::object(py::none()) : py::object(py::str(reason));
   });
   module.def(
@@ -31,21 +31,22 @@ void bind_registry(py::module_& module) {
   module.def("variants", [](const std::string& name, const ConvProblem& problem) {
     const Algorithm& algorithm = algorithm_named(name);
     py::dict numbers;
-    for (const auto& [variant, number] : algorithm.variants ? algorithm.variants(problem) : Variants())
+    for (const auto& [variant, number] : algorithm.variants ? algorithm.variants(simplified(problem)) : Variants())
       numbers[py::str(variant)] = number;
     return numbers;
   });
   module.def("details", [](const std::string& name, const ConvProblem& problem) -> py::object {
     const Algorithm& algorithm = algorithm_named(name);
-    return algorithm.details ? py::object(py::str(algorithm.details(problem))) : py::none();
+    return algorithm.details ? py::object(py::str(algorithm.details(simplified(problem)))) : py::none();
   });
   module.def("expected_error", [](const std::string& name, const ConvProblem& problem) -> py::object {
     const Algorithm& algorithm = algorithm_named(name);
-    return algorithm.expected_error ? py::object(py::float_(algorithm.expected_error(problem))) : py::none();
+    return algorithm.expected_error ? py::object(py::float_(algorithm.expected_error(simplified(problem))))
+                                    : py::none();
   });
   module.def("multiply_adds", [](const std::string& name, const ConvProblem& problem) {
     const Algorithm& algorithm = algorithm_named(name);
-    return algorithm.multiply_adds ? algorithm.multiply_adds(problem) : problem.multiply_adds();
+    return algorithm.multiply_adds ? algorithm.multiply_adds(simplified(problem)) : problem.multiply_adds();
   });
   module.def(
       "cost",

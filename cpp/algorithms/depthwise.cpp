@@ -86,25 +86,6 @@ std::string variant(const ConvProblem& p, const Kernels&) {
   return {};
 }
 
-// Fitted on Zen 4, AVX-512 float32, as shares of the nominal peak: in place at stride 1, 0.65 to 0.85 for 3x3, 0.9 for
-// 5x5, 0.95 for 7x7 and for large kernels; at stride 2 0.45, 0.6 and 0.7 (loads and shuffles); for a single row of
-// outputs, which fills a fraction of the tiles, 0.1 to 0.2. The strip's copy takes 0.5 ns a value.
-double cost(const ConvProblem& p, const Kernels& kernels) {
-  const Extent lanes = p.dtype == DType::float32 ? std::min(kernels.f32.lanes, 8) : std::min(kernels.f64.lanes, 4);
-  const double taps = double(p.R * p.S), values = double(p.input_size() + p.output_size());
-  if (path_of(p) == Path::channels) return estimate(flops_of(p), 0.8 * taps / (taps + 2.5), 0, p, kernels);
-  if (path_of(p) == Path::swapped) {
-    const double work = 2.0 * double(p.output_size()) * double(p.H * p.W);
-    return estimate(work, 0.6 * pixel_share(lanes, p.Q()), 0, p, kernels);
-  }
-  double share = 0.45, bytes = 10.0 * double(p.input_size());
-  if (path_of(p) != Path::strips) {
-    share = p.P() == 1 ? 0.15 : p.stride_h == 2 ? 0.8 * taps / (taps + 7) : 0.97 * taps / (taps + 2.5);
-    bytes = 0.1 * values * double(size_of(p.dtype));  // mostly from cache, and beside the arithmetic
-  }
-  return estimate(flops_of(p), share * pixel_share(lanes, p.Q()), bytes, p, kernels);
-}
-
 template <class T>
 struct Strips {
   Extent blocks;
@@ -120,6 +101,31 @@ struct Strips {
   }
   std::size_t bytes() const { return bytes_of<T>(shape.values(1)); }
 };
+
+// Fitted on Zen 4, AVX-512 float32, as shares of the nominal peak: in place at stride 1, 0.65 to 0.85 for 3x3, 0.9 for
+// 5x5, 0.95 for 7x7 and for large kernels; at stride 2 0.45, 0.6 and 0.7 (loads and shuffles); for a single row of
+// outputs, which fills a fraction of the tiles, 0.07 to 0.12, on a strip too.
+double cost(const ConvProblem& p, const Kernels& kernels) {
+  const Extent lanes = p.dtype == DType::float32 ? std::min(kernels.f32.lanes, 8) : std::min(kernels.f64.lanes, 4);
+  const double taps = double(p.R * p.S), values = double(p.input_size() + p.output_size());
+  if (path_of(p) == Path::channels) return estimate(flops_of(p), 0.8 * taps / (taps + 2.5), 0, p, kernels);
+  if (path_of(p) == Path::swapped) {
+    const double work = 2.0 * double(p.output_size()) * double(p.H * p.W);
+    return estimate(work, 0.6 * pixel_share(lanes, p.Q()), 0, p, kernels);
+  }
+  constexpr double one_row = 0.09;
+  if (path_of(p) == Path::strips) {
+    const double copies = with_type(p, [&](auto t) {
+      const Strips<decltype(t)> strips(p);
+      const double blocks = double(p.N * p.C * strips.blocks);
+      return copy_cost(blocks * double(strips.shape.copied_rows()), blocks * double(strips.shape.copied_values()), p);
+    });
+    return estimate(flops_of(p), (p.P() == 1 ? one_row : 0.45) * pixel_share(lanes, p.Q()), 0, p, kernels) + copies;
+  }
+  const double share = p.P() == 1 ? one_row : p.stride_h == 2 ? 0.8 * taps / (taps + 7) : 0.97 * taps / (taps + 2.5);
+  const double bytes = 0.1 * values * double(size_of(p.dtype));  // mostly from cache, and beside the arithmetic
+  return estimate(flops_of(p), share * pixel_share(lanes, p.Q()), bytes, p, kernels);
+}
 
 std::size_t workspace(const ConvProblem& p, const Resources& r) {
   if (path_of(p) == Path::swapped)

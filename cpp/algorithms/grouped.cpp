@@ -43,7 +43,8 @@ void pack(const ConvProblem& p, const Kernels& kernels, const T* weight, std::by
 double cost(const ConvProblem& p, const Kernels& kernels) {
   const Extent lanes = p.dtype == DType::float32 ? std::min(kernels.f32.lanes, 8) : std::min(kernels.f64.lanes, 4);
   const double products = double(p.taps()), share = (p.stride_h == 2 ? 0.75 : 0.93) * products / (products + 4.0);
-  return estimate(flops_of(p), share * pixel_share(lanes, p.Q()), 0.0, p, kernels);
+  const double loads = p.dilation_w == 1 ? 1 : 0.75;  // each column of taps by itself, and by masks more often
+  return estimate(flops_of(p), share * loads * pixel_share(lanes, p.Q()), 0.0, p, kernels);
 }
 
 std::size_t workspace(const ConvProblem&, const Resources&) { return 0; }

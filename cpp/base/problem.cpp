@@ -63,4 +63,15 @@ std::string invalid(const ConvProblem& p) {
   return {};
 }
 
+ConvProblem simplified(const ConvProblem& p) {
+  if (p.W != 1 || p.S != 1 || p.H == 1 || p.pad_left != 0 || p.pad_right != 0) return p;
+  ConvProblem row = p;
+  row.H = 1, row.W = p.H;
+  row.R = 1, row.S = p.R;
+  row.stride_h = 1, row.stride_w = p.stride_h;
+  row.dilation_h = 1, row.dilation_w = p.dilation_h;
+  row.pad_top = row.pad_bottom = 0, row.pad_left = p.pad_top, row.pad_right = p.pad_bottom;
+  return row;
+}
+
 }  // namespace fastconv

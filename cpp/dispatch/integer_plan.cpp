@@ -79,6 +79,7 @@ struct Shares {
 }  // namespace
 
 struct IntegerPlan::State {
+  ConvProblem problem;  // as it was given
   IntegerConvolution convolution;
   const DotKernels* kernels;
   WordGrid grid;
@@ -91,11 +92,17 @@ struct IntegerPlan::State {
   Requantization requantization;
 
   State(const IntegerConvolution& c, const DotKernels& k)
-      : convolution(c),
+      : problem(c.problem),
+        convolution(simplified(c)),
         kernels(&k),
-        grid(c.problem, k),
-        filters(c.problem, grid, k),
-        offsets(grid.offsets(c.problem)) {}
+        grid(convolution.problem, k),
+        filters(convolution.problem, grid, k),
+        offsets(grid.offsets(convolution.problem)) {}
+
+  static IntegerConvolution simplified(IntegerConvolution c) {
+    c.problem = fastconv::simplified(c.problem);
+    return c;
+  }
 
   std::size_t strip_bytes() const { return bytes_of<std::int32_t>(grid.strip_words()); }
   std::size_t slice_bytes() const {
@@ -172,16 +179,16 @@ IntegerPlan::IntegerPlan(const IntegerConvolution& c, const void* weight) {
   state_ = std::make_unique<State>(c, active_dot_kernels());
   State& s = *state_;
   const std::size_t K = std::size_t(c.problem.K);
-  s.windows = needs_windows(c, *s.kernels);
-  s.depthwise = find_depthwise(c.problem, *s.kernels, s.windows);
-  s.words = AlignedBuffer(bytes_of<std::int32_t>(c.problem.groups * s.filters.group_words()));
+  s.windows = needs_windows(s.convolution, *s.kernels);
+  s.depthwise = find_depthwise(s.convolution.problem, *s.kernels, s.windows);
+  s.words = AlignedBuffer(bytes_of<std::int32_t>(s.convolution.problem.groups * s.filters.group_words()));
   s.initial.resize(K);
   s.zeros.resize(K);
-  pack_filters(c, s.grid, *s.kernels, s.filters, weight, reinterpret_cast<std::int32_t*>(s.words.data()),
+  pack_filters(s.convolution, s.grid, *s.kernels, s.filters, weight, reinterpret_cast<std::int32_t*>(s.words.data()),
                s.initial.data(), s.zeros.data());
   if (s.windows) {
     s.ones = AlignedBuffer(bytes_of<std::int32_t>(s.grid.steps()));
-    pack_ones(c.problem, s.grid, reinterpret_cast<std::int32_t*>(s.ones.data()));
+    pack_ones(s.convolution.problem, s.grid, reinterpret_cast<std::int32_t*>(s.ones.data()));
   }
   s.convolution.weight_zero = s.convolution.bias = nullptr;  // the caller's
   if (c.requantization) {
@@ -208,7 +215,7 @@ bool IntegerPlan::run(const void* input, void* output) const {
 }
 
 bool IntegerPlan::is_brief() const { return problem().multiply_adds() <= brief_multiply_adds; }
-const ConvProblem& IntegerPlan::problem() const { return state_->convolution.problem; }
+const ConvProblem& IntegerPlan::problem() const { return state_->problem; }
 bool IntegerPlan::input_signed() const { return state_->convolution.input_signed; }
 const Requantization* IntegerPlan::requantization() const { return state_->convolution.requantization; }
 const char* IntegerPlan::isa() const { return state_->kernels->isa; }

@@ -1,6 +1,8 @@
 #include "fastconv/interleaved_plan.hpp"
 
 #include <algorithm>
+#include <array>
+#include <map>
 #include <stdexcept>
 
 #include "base/aligned_buffer.hpp"
@@ -116,6 +118,7 @@ struct InterleavedPlan::State {
   BlankValues blank;
   Finish finish{};  // without arrays
   std::vector<Rows> rows;
+  std::map<std::array<Extent, 3>, std::size_t> row_of;  // by first, step and count
   std::vector<std::size_t> at;  // of each plan's output in workspace
   std::size_t bytes = 0;
   Extent images = 1, groups = 1;  // of each plan
@@ -123,14 +126,12 @@ struct InterleavedPlan::State {
 
   void add(const Phase& phase, Source source) {
     if (phase.rows.count == 0 || phase.columns.count == 0) return;
-    const auto same = [&](const Rows& r) {
-      return r.rows.first == phase.rows.first && r.rows.step == phase.rows.step && r.rows.count == phase.rows.count;
-    };
-    auto found = std::find_if(rows.begin(), rows.end(), same);
-    if (found == rows.end()) found = rows.insert(rows.end(), Rows{phase.rows, {}});
-    source.skipped_rows = phase.rows.skip;
+    const PhaseAxis& r = phase.rows;
+    const auto [known, is_new] = row_of.try_emplace({r.first, r.step, r.count}, rows.size());
+    if (is_new) rows.push_back(Rows{r, {}});
+    source.skipped_rows = r.skip;
     source.columns = phase.columns;
-    found->sources.push_back(source);
+    rows[known->second].sources.push_back(source);
   }
 
   // In NCHW a task is a plane of the output; in NHWC an image, and a group's filters follow one another. With a

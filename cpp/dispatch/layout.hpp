@@ -10,13 +10,13 @@ namespace fastconv {
 // Whether the call needs the copies. One pixel lies the same way in both layouts.
 inline bool is_transposed(const Algorithm& algorithm, const ConvProblem& problem) {
   const bool one_pixel = problem.H * problem.W == 1 && problem.P() * problem.Q() == 1;
-  return problem.layout == Layout::nhwc && !algorithm.takes_nhwc(problem) && !one_pixel;
+  return problem.layout == Layout::nhwc && !algorithm.takes_nhwc(simplified(problem)) && !one_pixel;
 }
 
 // The problem as the algorithm sees it.
 inline ConvProblem as_seen(const Algorithm& algorithm, const ConvProblem& problem) {
-  ConvProblem seen = problem;
-  if (!algorithm.takes_nhwc(problem)) seen.layout = Layout::nchw;
+  ConvProblem seen = simplified(problem);
+  if (!algorithm.takes_nhwc(seen)) seen.layout = Layout::nchw;
   return seen;
 }
 

@@ -75,7 +75,7 @@ void multiply(const Work<T>& w, Extent g, const Chunk& chunk, Extent count, cons
 template <int S, class T>
 void add_row(const SpreadShape& s, const Chunk& chunk, const T* from, Extent from_ld, T* to, Extent to_step) {
   const Extent stride = s.stride[2], dilation = s.dilation[2], Q = s.outputs[2], taps = S ? S : s.kernel[2];
-  const Extent passes = ceil_div((taps - 1) * dilation + 1, stride);
+  const Extent passes = std::min(chunk.pixels, ceil_div((taps - 1) * dilation + 1, stride));
   for (Extent pass = 0; pass < passes; ++pass)
     for (Extent x = pass; x < chunk.pixels; x += passes) {
       const Extent q = (chunk.pixel + x) * stride - s.pads[2];
@@ -206,11 +206,23 @@ bool is_sound(const SpreadShape& s) {
          least(s.dilation, 1) && least(s.pads, 0);
 }
 
+// The same with pixels along the last axis: planes of one column each are rows of pixels.
+SpreadShape simplified(SpreadShape s) {
+  for (int i = 0; i < 2 && s.extents[2] == 1 && s.kernel[2] == 1 && s.outputs[2] == 1 && s.pads[2] == 0; ++i) {
+    const auto shift = [](SpreadShape::Numbers& n, Extent first) { n = {first, n[0], n[1]}; };
+    for (auto* n : {&s.extents, &s.kernel, &s.outputs, &s.stride, &s.dilation}) shift(*n, 1);
+    shift(s.pads, 0);
+  }
+  return s;
+}
+
 }  // namespace
 
-bool spread_product(const SpreadShape& s, const Activation& activation, const void* input, const void* weight,
+bool spread_product(const SpreadShape& shape, const Activation& activation, const void* input, const void* weight,
                     const void* bias, void* output) {
-  if (!is_sound(s)) throw std::invalid_argument("spread_product: expected extents of at least 1, divisible by groups");
+  if (!is_sound(shape))
+    throw std::invalid_argument("spread_product: expected extents of at least 1, divisible by groups");
+  const SpreadShape s = simplified(shape);
   if (s.N == 0) return true;
   return with_type(s.dtype, [&](auto t) {
     using T = decltype(t);

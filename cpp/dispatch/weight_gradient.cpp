@@ -131,9 +131,10 @@ bool run_dense(const ConvProblem& p, const KernelSet<T>& set, int threads, const
 
 }  // namespace
 
-bool weight_gradient(const ConvProblem& p, const void* input, const void* output_gradient, void* weight) {
-  const std::string reason = invalid(p);
+bool weight_gradient(const ConvProblem& problem, const void* input, const void* output_gradient, void* weight) {
+  const std::string reason = invalid(problem);
   if (!reason.empty()) throw std::invalid_argument(reason);
+  const ConvProblem p = simplified(problem);
   constexpr Extent inline_multiply_adds = 512 * 1024;  // as in plan.cpp
   const int threads = p.multiply_adds() <= inline_multiply_adds ? 1 : num_threads();
   return with_type(p.dtype, [&](auto t) {

@@ -1,6 +1,6 @@
 // A strip of the image that a few output rows look at, copied once with its zero padding, columns split by stride
 // phase. In it every tap is a fixed offset and neighbouring outputs are neighbours, whatever the stride, dilation and
-// padding: the copy is one image's worth, where im2col is R * S of them.
+// padding: the copy is one image's worth, where im2col is R * S of them, and never more than im2col's.
 #pragma once
 
 #include <cstddef>
@@ -14,12 +14,16 @@ struct StripShape {
   Extent first_column, columns;  // output columns the strip serves
   Extent rows;                   // output rows it serves, at most
   bool rows_by_tap;              // input rows stored once per (r, p), because few of the rows between them are used
-  Extent input_rows;             // rows stored per channel
-  Extent phases;                 // columns of equal index modulo stride_w lie together
+  bool columns_by_tap;  // columns likewise, once per (s, q): far dilations do not bring all that they reach over
+  Extent input_rows;  // rows stored per channel
+  Extent phases;  // columns of equal index modulo stride_w lie together, or a tap's columns
   Extent phase_length, row_length;
-  Extent channel_stride;         // odd number of cache lines
+  Extent channel_stride;  // odd number of cache lines
 
   Extent values(Extent channels) const { return channels * channel_stride; }
+  // Rows that are copied for a channel, each by itself, and their values.
+  Extent copied_rows() const { return input_rows * phases; }
+  Extent copied_values() const { return input_rows * row_length; }
   Extent row_step(const ConvProblem& p) const { return (rows_by_tap ? 1 : p.stride_h) * row_length; }
 };
 

@@ -11,6 +11,8 @@ namespace fastconv::filtering {
 // Of V and M together, so that a thread's slice of the workspace stays below 5 MiB. Variants whose least block, a tile
 // of each of the interleaved layers, takes more are passed over.
 constexpr Extent block_bytes = Extent{9} * 512 * 1024;
+// About so many tiles: fewer read U too often, more push V out of L2 (64 to 512 channels: best of 14 to 196).
+constexpr Extent tiles_of_block = 56;
 constexpr Extent filters_at_a_time = 64;  // between two output transforms
 
 // Values of a tile of V, for one point. A run of tiles of a few lines each fills L1's sets evenly as it is.
@@ -42,9 +44,8 @@ struct Cut {
   Extent size(Extent block) const { return rows.size(block / columns.parts) * columns.size(block % columns.parts); }
 
  private:
-  // About 56 tiles: fewer read U too often, more push V out of L2 (64 to 512 channels: best of 14 to 196).
   static Extent most(const Domain& domain, std::size_t element) {
-    return std::clamp<Extent>(block_bytes / tile_bytes(domain, element), 1, 56);
+    return std::clamp<Extent>(block_bytes / tile_bytes(domain, element), 1, tiles_of_block);
   }
 };
 

@@ -17,9 +17,16 @@ from fastconv._core import Problem
 # Winograd's transforms cost a multiple of C + K per tile, its gain grows with C * K. Below this, in a group, vectors
 # of channels stay half empty.
 WINOGRAD_CHANNELS = 16
-# `grouped` reads the image once for every two filters, so its estimate holds while few channels add up. (8 -> 8 on
-# 8 x 8 pixels, 3x3: 1.0 us, with im2col 4.4.)
+# `grouped` reads the image once for every two filters, so its estimate holds while few channels add up, or it reads
+# the image once. (8 -> 8 on 8 x 8 pixels, 3x3: 1.0 us, with im2col 4.4. 31 -> 1 on 92 x 183, 6 apart: 141 us, direct
+# 225.)
 FEW_CHANNELS = 8
+FILTERS_AT_ONCE = 2
+# `depthwise` has loops of its own for channels along vectors, and where there are several rows of outputs, for these
+# variants. Of all others estimates decide: a single row leaves most of a tile empty. (944 channels of 495, 31 taps 8
+# apart: 3.1 ms, `direct` 0.53.)
+DEPTHWISE_MARGIN = 1.5  # of several rows: the others' estimates take no account of short rows of outputs
+OWN_LOOPS = ("in place", "in place, the image sliding over the kernel")
 # Spectra never pay below this many taps, and estimates are not asked for. Where they do they pay by a multiple, so a
 # margin costs little and keeps layers at the border with the algorithms whose errors are local.
 LARGE_KERNEL = 25
@@ -57,11 +64,33 @@ def _is_one_output(p: Problem, _: bool) -> bool:
 
 
 def _has_few_channels(p: Problem) -> bool:
-    return p.groups > 1 or p.C <= FEW_CHANNELS
+    return p.groups > 1 or p.C <= FEW_CHANNELS or p.K <= FILTERS_AT_ONCE
 
 
 def _costs_least(algorithm: str, p: Problem, prepared: bool) -> bool:
     return _cost(algorithm, p, prepared) <= min(_cost("direct", p, prepared), _cost("im2col", p, prepared))
+
+
+def _has_own_filters(p: Problem) -> bool:
+    return p.groups == p.C > 1
+
+
+def _depthwise_pays(p: Problem, prepared: bool) -> bool:
+    others = min(_cost(name, p, prepared) for name in ("direct", "im2col", "grouped", "matvec", "pointwise"))
+    margin = 1.0 if _is_row(p) else DEPTHWISE_MARGIN
+    return _cost("depthwise", p, prepared) <= margin * others
+
+
+def _is_row(p: Problem) -> bool:
+    """Whether there is one row of outputs, or one column, which is seen as a row."""
+    return p.P == 1 or p.W == p.S == p.Q == 1
+
+
+def _has_own_loops(p: Problem) -> bool:
+    if not _has_own_filters(p):
+        return False
+    variant = _core.variant("depthwise", p)
+    return variant == "channel lanes" or (variant in OWN_LOOPS and not _is_row(p))
 
 
 def _transforms_cost_least(p: Problem, prepared: bool) -> bool:
@@ -77,7 +106,12 @@ RULES = (
         "a large kernel: spectra of tiles are estimated clearly faster than anything that adds up taps",
         _transforms_cost_least,
     ),
-    Rule("depthwise", "each channel has filters of its own (groups == C)", lambda p, _: p.groups == p.C > 1),
+    Rule("depthwise", "each channel has filters of its own (groups == C)", lambda p, _: _has_own_loops(p)),
+    Rule(
+        "depthwise",
+        "each channel has filters of its own, and estimated no slower than the others",
+        lambda p, prepared: _has_own_filters(p) and _depthwise_pays(p, prepared),
+    ),
     Rule("matvec", "one output pixel: bound by reading the weights, once for all images", _is_one_output),
     Rule("pointwise", "1x1 kernel: one matrix product on the image itself", lambda p, _: p.R == p.S == 1),
     Rule(

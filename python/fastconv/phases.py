@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -32,7 +33,10 @@ _WAITING_BYTES = 4 * 1024 * 1024
 def portion(count: int, item_bytes: int) -> int:
     """How many of `count` items to take at a time, a divisor of it, at least 1."""
     most = max(1, _WAITING_BYTES // max(item_bytes, 1))
-    return next((n for n in range(min(most, count), 0, -1) if count % n == 0), 1)
+    if count <= most:
+        return max(count, 1)
+    small = [n for n in range(1, math.isqrt(count) + 1) if count % n == 0]
+    return max(n for divisor in small for n in (divisor, count // divisor) if n <= most)
 
 
 class Part(NamedTuple):
@@ -52,7 +56,7 @@ class Part(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """All outputs along an axis: those of the parts, and the phases (first, stride, count, 0) that see no tap."""
+    """All outputs along an axis: those of the parts, and as (first, step, count, 0) those that see no tap."""
 
     parts: tuple[Part, ...]
     blank: tuple[tuple[int, int, int, int], ...]
@@ -68,18 +72,15 @@ def along(extent: int, taps: int, stride: int, dilation: int, pad: int, outputs:
         pad: Outputs cut off in front.
         outputs: How many there are then.
     """
-    by_remainder: dict[int, list[int]] = {}
+    by_first: dict[int, list[int]] = {}  # the taps that output `first` sees, and those behind it by whole strides
     for tap in range(taps):
-        by_remainder.setdefault(tap * dilation % stride, []).append(tap)
+        by_first.setdefault((tap * dilation - pad) % stride, []).append(tap)
+    firsts = sorted(first for first in by_first if first < outputs)
     step = dilation // math.gcd(dilation, stride)
     groups: dict[tuple[int, int], list[tuple[int, int, tuple[int, ...]]]] = {}
-    blank = []
-    for first in range(min(stride, outputs)):
+    for first in firsts:
         count = -(-(outputs - first) // stride)
-        seen = tuple(reversed(by_remainder.get((first + pad) % stride, [])))
-        if not seen:
-            blank.append((first, stride, count, 0))
-            continue
+        seen = tuple(reversed(by_first[first]))
         start = (first + pad - seen[0] * dilation) // stride  # the input under the first output's first tap
         groups.setdefault((start, len(seen)), []).append((first, count, seen))
     parts = []
@@ -89,7 +90,24 @@ def along(extent: int, taps: int, stride: int, dilation: int, pad: int, outputs:
         phases = tuple((first, stride, count, skip) for first, count, _ in members)
         pads = max(-start, 0), max(last - (extent - 1), 0)
         parts.append(Part(phases, tuple(seen for *_, seen in members), step, pads))
-    return Axis(tuple(parts), tuple(blank))
+    return Axis(tuple(parts), tuple(_blank(firsts, stride, outputs)))
+
+
+def _blank(firsts: list[int], stride: int, outputs: int) -> Iterator[tuple[int, int, int, int]]:
+    """Outputs between the phases: by whole strides, or where gaps are long and strides few, gap by gap.
+
+    So they are fewer than the root of the outputs, for each gap between two phases.
+    """
+    for before, after in itertools.pairwise([-1, *firsts, min(stride, outputs)]):
+        gap = range(before + 1, after)
+        starts = range(gap.start, outputs, stride)
+        if len(gap) <= len(starts):
+            yield from ((first, stride, len(range(first, outputs, stride)), 0) for first in gap)
+        else:
+            yield from ((start, 1, min(len(gap), outputs - start), 0) for start in starts)
+
+
+_PER_AXIS = ("extents", "kernel", "outputs", "stride", "dilation", "pads")
 
 
 class Transposed(NamedTuple):
@@ -101,6 +119,7 @@ class Transposed(NamedTuple):
         extents, kernel, outputs: (height, width).
         stride, dilation: (height, width).
         pads: Outputs cut off at the (top, left).
+        is_column: Whether the user's images are one column wide; here they are rows of pixels.
     """
 
     dtype: str
@@ -117,6 +136,7 @@ class Transposed(NamedTuple):
     stride: tuple[int, int]
     dilation: tuple[int, int]
     pads: tuple[int, int]
+    is_column: bool = False
 
     def _core_shape(self, channels: int, extents: tuple[int, int]) -> Shape:
         channels_last = self.core_layout == PLANE.layouts[1]
@@ -128,7 +148,18 @@ class Transposed(NamedTuple):
 
     @property
     def output_shape(self) -> Shape:
-        return users_shape(self.core_shapes[1], self.layout, self.batched)
+        height, width = self.outputs
+        shape = self._core_shape(self.K, (width, height) if self.is_column else (height, width))
+        return users_shape(shape, self.layout, self.batched)
+
+    @property
+    def simplified(self) -> Transposed:
+        """The same sums on the same arrays: images one column wide are rows of pixels, which lie along vectors."""
+        _, width = zip(self.extents, self.kernel, self.outputs, self.pads, strict=True)
+        if self.is_column or width != (1, 1, 1, 0) or self.extents[0] == self.outputs[0] == 1:
+            return self
+        numbers = {name: getattr(self, name)[::-1] for name in _PER_AXIS}
+        return self._replace(**numbers, is_column=True)
 
     @property
     def axes(self) -> tuple[Axis, Axis]:

@@ -27,9 +27,6 @@ from fastconv.geometry import (
 from fastconv.phases import Transposed
 from fastconv.volumes import Volume
 
-# Each is planned by itself.
-_MOST_PHASES = 2**20
-
 
 class Spread(NamedTuple):
     """How a transposed convolution's filters lie on its output. Numbers per axis."""
@@ -100,9 +97,6 @@ def fit_transposed(
             f"{input_name}: expected outputs of at least 1 pixel, got {' x '.join(map(str, outputs))}; {input_name} "
             f"has shape {input_shape}, {weight_name} {weight_shape}"
         )
-
-    if max(map(min, spread.stride, outputs)) > _MOST_PHASES:
-        raise ValueError(f"stride: expected at most {_MOST_PHASES} for an output of {outputs}, got {spread.stride}")
     if math.prod((images.N, Kg * groups, *outputs)) >= 2**59:  # numbers that the core would refuse
         raise ValueError(f"{input_name}: expected an output that fits 2^62 bytes, got {' x '.join(map(str, outputs))}")
     if space is VOLUME:
@@ -129,7 +123,7 @@ def fit_transposed(
         plane(spread.stride, 1),
         plane(spread.dilation, 1),
         plane(tuple(low for low, _ in spread.padding), 0),
-    )
+    ).simplified
 
 
 def as_spread_filters(weight_shape: object, groups: int, space: Space) -> Shape:

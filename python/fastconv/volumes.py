@@ -236,6 +236,7 @@ def plan(
         operation: _core.Plan | _core.InterleavedPlan
         if volume.transposed:
             layer = _transposed_plane(volume, images, len(taps))
+            filters = filters.reshape(*filters.shape[:2], *layer.kernel)
             operation = phases.plan(layer, filters, bias, activation, algorithm, limits, prepared=prepared)
         else:
             operation = image_plan(volume._plane_problem(images, len(taps)), filters)
@@ -283,7 +284,7 @@ def _transposed_plane(volume: Volume, images: int, taps: int) -> Transposed:
         plane(volume.stride),
         plane(volume.dilation),
         (volume.pads[1][0], volume.pads[2][0]),
-    )
+    ).simplified
 
 
 def weight_gradient(volume: Volume, x: Array, dy: Array) -> Array:
