@@ -1,6 +1,7 @@
 // The registry: who there is, who accepts what, at what cost.
 #include <pybind11/stl.h>
 
+#include "base/simplified.hpp"
 #include "call.hpp"
 #include "context.hpp"
 

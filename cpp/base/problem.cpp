@@ -1,6 +1,7 @@
 #include "fastconv/problem.hpp"
 
 #include "base/extents.hpp"
+#include "base/simplified.hpp"
 
 namespace fastconv {
 

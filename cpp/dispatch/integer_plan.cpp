@@ -7,6 +7,7 @@
 
 #include "base/aligned_buffer.hpp"
 #include "base/parallel_for.hpp"
+#include "base/simplified.hpp"
 #include "dispatch/workspace.hpp"
 #include "fastconv/threads.hpp"
 #include "integer/filters.hpp"

@@ -2,6 +2,7 @@
 // call's workspace. The functions are those of algorithm.hpp for a problem in either layout.
 #pragma once
 
+#include "base/simplified.hpp"
 #include "fastconv/algorithm.hpp"
 #include "kernels/kernels.hpp"
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "base/simplified.hpp"
 #include "dispatch/depthwise_gradient.hpp"
 #include "dispatch/gradient_blocks.hpp"
 #include "fastconv/threads.hpp"

@@ -66,8 +66,4 @@ struct ConvProblem {
 // problem's tensors each fit 2^63 bytes, so that size arithmetic on it cannot overflow.
 std::string invalid(const ConvProblem& problem);
 
-// The same sums on the same arrays, as algorithms see them: an image one column wide is a row of pixels, which
-// algorithms lay along vectors.
-ConvProblem simplified(const ConvProblem& problem);
-
 }  // namespace fastconv
