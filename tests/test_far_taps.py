@@ -141,6 +141,16 @@ QUICK = {
         "y = fc.ConvTranspose1d(one(8, 1, 2), dilation=2**31 - 1, padding=2**30 - 1)(one(1, 8, 1))\nprint(y)",
         "[[[0. 0.]]]",
     ),
+    "planes of bytes": (
+        "x, w = np.ones((1, 2, 8, 1, 1), np.int8), np.ones((3, 2, 2, 1, 1), np.int8)\n"
+        "y = fc.conv_integer(x, w, padding=(2**30, 0, 0), dilation=(2**31 - 1, 1, 1))\nprint(y.shape, y.sum())",
+        "(1, 3, 9, 1, 1) 0",
+    ),
+    "gradient by the weights of a volume": (
+        "y = fc.grad.conv3d_weight(one(1, 2, 8, 1, 1), (3, 2, 2, 1, 1), one(1, 3, 9, 1, 1), padding=(2**30, 0, 0),"
+        " dilation=(2**31 - 1, 1, 1))\nprint(y.shape, y.sum())",
+        "(3, 2, 2, 1, 1) 0.0",
+    ),
     "forward, each algorithm": (
         "for name in fc.algorithms():\n"
         "    options = {'dilation': 2**31 - 1, 'padding': 2**30}\n"

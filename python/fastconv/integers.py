@@ -18,6 +18,7 @@ from fastconv.dtypes import as_any_array, as_tensor, is_tensor
 from fastconv.geometry import AnyPadding, Steps
 from fastconv.integer_arguments import IntegerArray, Requantization, Sums, as_bytes, as_sums, byte_type
 from fastconv.prepared_call import Keeping
+from fastconv.volumes import put_planes
 
 __all__ = ["ConvInteger", "Requantization", "conv_integer"]
 
@@ -209,11 +210,8 @@ def _images_of(x: IntegerArray, laid: Laid, sums: Sums) -> IntegerArray:
     """Per plane of outputs an image whose channels are, group by group, the planes of all channels that it looks at."""
     groups, stride, dilation = sums.geometry.groups, sums.geometry.stride[0], sums.geometry.dilation[0]
     T, (H, W) = laid.kernel[0], laid.extents[1:]
-    pads = (laid.pads[0], (0, 0), (0, 0))
-    padded = np.pad(x, ((0, 0), (0, 0), *pads), constant_values=sums.input_zero)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, dilation * (T - 1) + 1, axis=2)
-    windows = windows[:, :, ::stride, ..., ::dilation].reshape(
-        laid.N, groups, laid.C // groups, laid.outputs[0], H, W, T
+    images: IntegerArray = np.full(
+        (laid.N, laid.outputs[0], groups, T, laid.C // groups, H, W), sums.input_zero, x.dtype
     )
-    images = np.ascontiguousarray(windows.transpose(0, 3, 1, 6, 2, 4, 5))
+    put_planes(x, -laid.pads[0][0], stride, dilation, images.transpose(0, 1, 3, 2, 4, 5, 6))
     return images.reshape(laid.N * laid.outputs[0], laid.C * T, H, W)

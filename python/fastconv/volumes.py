@@ -13,6 +13,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from fastconv import _core, dispatch, phases
 from fastconv.arguments import Array, Limits, Shape
@@ -287,6 +288,20 @@ def _transposed_plane(volume: Volume, images: int, taps: int) -> Transposed:
     ).simplified
 
 
+def put_planes(x: npt.NDArray[Any], start: int, stride: int, dilation: int, to: npt.NDArray[Any]) -> None:
+    """Into to[n, j, t] = (groups, C // groups, H, W) the planes that output plane j looks at by its tap t.
+
+    These are planes start + j * stride + t * dilation of x, (N, C, D, H, W). Where there is none, `to` stays as it is.
+    """
+    N, planes, taps, groups, Cg, H, W = to.shape
+    D = x.shape[2]
+    by_plane = x.reshape(N, groups, Cg, D, H, W).transpose(0, 3, 1, 2, 4, 5)
+    for tap in range(taps):
+        seen = start + np.arange(planes) * stride + tap * dilation
+        inside = np.flatnonzero((seen >= 0) & (seen < D))
+        to[:, inside, tap] = by_plane[:, seen[inside]]
+
+
 def weight_gradient(volume: Volume, x: Array, dy: Array) -> Array:
     """(K, C // groups, T, R, S) of a convolution, from its input and the gradient of its output, with all axes.
 
@@ -297,13 +312,11 @@ def weight_gradient(volume: Volume, x: Array, dy: Array) -> Array:
     if channels_last:
         x, dy = np.moveaxis(x, -1, 1), np.moveaxis(dy, -1, 1)
     T, groups = volume.kernel[0], volume.groups
-    (front, back), stride, dilation = volume.pads[0], volume.stride[0], volume.dilation[0]
-    padded = np.pad(x, ((0, 0), (0, 0), (front, back), (0, 0), (0, 0)))
-    N, C, _, H, W = padded.shape
+    N, C, _, H, W = x.shape
     K, planes, P, Q = dy.shape[1:]
-    windows = np.lib.stride_tricks.sliding_window_view(padded, dilation * (T - 1) + 1, axis=2)
-    windows = windows[:, :, ::stride, ..., ::dilation].reshape(N, groups, C // groups, planes, H, W, T)
-    images = np.ascontiguousarray(windows.transpose(0, 3, 1, 2, 6, 4, 5)).reshape(N * planes, C * T, H, W)
+    stacked = np.zeros((N, planes, groups, C // groups, T, H, W), x.dtype)
+    put_planes(x, -volume.pads[0][0], *volume._depth_steps, stacked.transpose(0, 1, 4, 2, 3, 5, 6))
+    images = stacked.reshape(N * planes, C * T, H, W)
     gradients = np.ascontiguousarray(dy.transpose(0, 2, 1, 3, 4)).reshape(N * planes, K, P, Q)
     first = volume._replace(layout=VOLUME.layouts[0])
     dw: Array = _core.weight_gradient(first._plane_problem(N * planes, T), images, gradients, None)
