@@ -118,9 +118,10 @@ def instrument(tree: Path, drawn: list[Change]) -> None:
         text = (ROOT / path).read_text()
         for begin in sorted(places, reverse=True):
             whole = places[begin][0][1].before
-            choice = f"({whole})"
+            as_type = "" if text[:begin].endswith("return ") else "bool"  # conditions: of pointers, too
+            choice = f"{as_type}({whole})"
             for number, change in places[begin]:
-                choice = f"(mutant({number}) ? ({change.after}) : {choice})"
+                choice = f"(mutant({number}) ? {as_type}({change.after}) : {choice})"
             text = text[:begin] + choice + text[begin + len(whole) :]
         header = "#pragma once\n" if "#pragma once" in text else ""
         text = text.replace("#pragma once\n", "", 1)
