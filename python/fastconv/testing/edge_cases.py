@@ -19,6 +19,7 @@ EDGES = (
     NamedLayer("one channel, one filter, 3x3", 1, 9, 8, 1, 3, 3),
     NamedLayer("row of pixels, 1x5", 4, 1, 37, 6, 1, 5, padding=((0, 0), (2, 2))),
     NamedLayer("column of pixels, 5x1", 4, 37, 1, 6, 5, 1, padding=((2, 2), (0, 0))),
+    NamedLayer("two columns of pixels, 5x1", 4, 37, 2, 6, 5, 1, padding=((2, 2), (0, 0))),
     NamedLayer("1x7 across a column", 3, 11, 1, 5, 1, 7, padding=((0, 0), (3, 3))),
     NamedLayer("7x1 across a row", 3, 1, 11, 5, 7, 1, padding=((3, 3), (0, 0))),
     NamedLayer("primes, 11->17 @13x19 3x3", 11, 13, 19, 17, 3, 3, padding=((1, 1), (1, 1))),
