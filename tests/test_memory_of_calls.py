@@ -443,3 +443,54 @@ def test_gradients_remember_layers_by_plain_numbers_alone():
     before = fastconv.grad._lay.cache_info().currsize
     assert np.array_equal(fastconv.grad.conv2d_input(Equal((2, 3, 8, 7)), w, dy), wanted)
     assert fastconv.grad._lay.cache_info().currsize == before
+
+
+FORMS = {
+    "plain": lambda call, y: call(),
+    "out": lambda call, y: call(out=np.empty_like(y)),
+    "residual": lambda call, y: call(residual=y),
+    "residual, out": lambda call, y: call(residual=y, out=np.empty_like(y)),
+    "accumulate": lambda call, y: call(out=y.copy(), accumulate=True),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_call_like_one_before_runs_no_python_code(form, monkeypatch):
+    w, b, x = normal(4, 3, 3, 3), normal(4), normal(2, 3, 9, 8)
+    op = fastconv.Conv2d(w, b)
+    calls = {
+        "_checked_call": lambda **options: op(x, **options),
+        "_first_call": lambda **options: fastconv.conv2d(x, w, b, **options),
+    }
+    wanted = {name: FORMS[form](call, op(x)) for name, call in calls.items()}
+    monkeypatch.setattr(fastconv.Conv2d, "_checked_call", lambda *_, **__: pytest.fail("went the long way"))
+    monkeypatch.setattr("fastconv.conv._first_call", lambda *_, **__: pytest.fail("went the long way"))
+    for name, call in calls.items():
+        assert np.array_equal(FORMS[form](call, op(x)), wanted[name])
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_a_call_like_one_before_is_checked_all_the_same(prepared):
+    w, x = normal(4, 3, 3, 3), normal(2, 3, 9, 8)
+    op = fastconv.Conv2d(w)
+    call = op if prepared else lambda x, **options: fastconv.conv2d(x, w, **options)
+    y = call(x)
+    memory = np.zeros(y.size + x.size, np.float32)
+    memory[: x.size] = x.ravel()
+    inside = memory[: x.size].reshape(x.shape)
+    for options, name in (
+        ({"out": np.empty((2, 4, 7, 5), np.float32)}, "out"),
+        ({"out": memory[x.size - 1 :][: y.size].reshape(y.shape)}, "out"),
+        ({"residual": np.zeros((2, 4, 7, 5), np.float32)}, "residual"),
+        ({"residual": np.zeros(y.shape)}, "residual"),
+        ({"residual": memory[1:][: y.size].reshape(y.shape), "out": memory[: y.size].reshape(y.shape)}, "out|residual"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=f"^({name}): "):
+            call(inside, **options)
+    assert np.array_equal(call(x), y)
+
+
+def test_what_is_no_shape_has_no_plan():
+    op = fastconv.Conv2d(normal(4, 3, 3, 3))
+    for shape in ((1,), (1, 1, 1, 1, 1, 1), [2, 3, 9, 8], None):
+        assert op._kept(op._recipe, shape) is None
