@@ -189,7 +189,7 @@ void set_output(const ConvProblem& p, FftTiles<T>& t, T* plane) {
 
 // The outputs of a filter's pair of tiles; t.epilogue is used here alone.
 template <class T>
-void finish_tiles(const KernelSet<T>& set, const FftKernels<T>& down, FftTiles<T>& t, T scale,
+void finish_tiles(const KernelSet<T>& set, const FftPasses<T>& down, FftTiles<T>& t, T scale,
                   const Epilogue<T>& epilogue) {
   const Epilogue<T> none = no_epilogue<T>();
   t.epilogue = scale == 1 ? &epilogue : &none;
@@ -211,7 +211,7 @@ bool run(const Execution<T>& e) {
   const Blocking<T> b(p, e.resources);
   const Tiles& tiles = b.tiles;
   const Extent Cg = p.C_per_group(), Kg = p.K_per_group(), in_plane = p.H * p.W, out_plane = p.P() * p.Q();
-  const FftKernels<T>&down = set.fft[tiles.size_h], &across = set.fft[tiles.size_w];
+  const FftPasses<T>&down = set.fft[tiles.size_h], &across = set.fft[tiles.size_w];
   const Split shares = Split::into(b.blocks, tiles.pairs());
   const T* const scales = reinterpret_cast<const T*>(e.packed) + packed_values(p, tiles);
   return parallel_for(p.N * p.groups * b.blocks, e.resources.threads, [&](Extent task, int thread) {

@@ -11,27 +11,39 @@
 
 namespace fastconv {
 
-namespace scalar {
-extern const Kernels kernels;
-}
-namespace dot_scalar {
-extern const DotKernels kernels;
-}
+// What the units of an ISA export: a table for each family and element type (isa/unit.cpp.in), and the kernels for
+// bytes. The tables are brought together here, when the library is loaded, in a unit that every CPU runs: an ISA's own
+// must not run code before it is chosen.
+#define FASTCONV_DECLARE(family, Table)     \
+  extern const Table<float> family##_float; \
+  extern const Table<double> family##_double;
+#define FASTCONV_FLOAT(family, Table) family##_float,
+#define FASTCONV_DOUBLE(family, Table) family##_double,
+#ifdef __APPLE__
+#define FASTCONV_FIRST
+#else
+#define FASTCONV_FIRST __attribute__((init_priority(101)))  // a program's static objects may convolve already
+#endif
+#define FASTCONV_ISA_KERNELS(isa)                                                                           \
+  namespace isa {                                                                                           \
+  FASTCONV_FAMILIES(FASTCONV_DECLARE)                                                                       \
+  FASTCONV_FIRST static const Kernels kernels = {#isa, KernelSet<float>{FASTCONV_FAMILIES(FASTCONV_FLOAT)}, \
+                                                 KernelSet<double>{FASTCONV_FAMILIES(FASTCONV_DOUBLE)}};    \
+  }
+#define FASTCONV_DOT_KERNELS(isa)  \
+  namespace isa {                  \
+  extern const DotKernels kernels; \
+  }
+
+FASTCONV_ISA_KERNELS(scalar)
+FASTCONV_DOT_KERNELS(dot_scalar)
 #ifdef FASTCONV_HAVE_AVX2
-namespace avx2 {
-extern const Kernels kernels;
-}
-namespace dot_avx2 {
-extern const DotKernels kernels;
-}
+FASTCONV_ISA_KERNELS(avx2)
+FASTCONV_DOT_KERNELS(dot_avx2)
 #endif
 #ifdef FASTCONV_HAVE_AVX512
-namespace avx512 {
-extern const Kernels kernels;
-}
-namespace dot_vnni {
-extern const DotKernels kernels;
-}
+FASTCONV_ISA_KERNELS(avx512)
+FASTCONV_DOT_KERNELS(dot_vnni)
 #endif
 
 namespace {

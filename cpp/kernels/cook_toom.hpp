@@ -114,30 +114,46 @@ consteval bool is_pair(const Axis& axis, int tile, int i) {
          scale(axis, tile, i) == scale(axis, tile, i + 1);
 }
 
+// A tile's three matrices, made once: compilers count the steps of an evaluation (clang stops after a million).
+struct Matrices {
+  Row input[most_points];  // B^T: a row for each point
+  Ratio weight[most_points][most_points], output[most_points][most_points];  // G [point][tap], A^T [output][point]
+
+  consteval Matrices(const Axis& axis, int tile) {
+    const int finite = axis.finite(tile);
+    for (int i = 0; i <= finite; ++i) {
+      input[i] = input_row(axis, tile, i);
+      for (int k = 0; k < axis.taps; ++k)
+        weight[i][k] = weight_at(axis, i == finite ? axis.finite(axis.outputs) : i, k);
+      for (int j = 0; j < tile; ++j) output[j][i] = output_at(axis, tile, j, i);
+    }
+  }
+};
+
 // Whether tiles of `tile` outputs compute the definition: sum over i of A[j][i] G[i][k] B[i][l] is 1 where l = j + k.
-consteval bool is_right(const Axis& axis, int tile) {
-  const int finite = axis.finite(tile), whole = axis.finite(axis.outputs);
+consteval bool is_right(const Axis& axis, int tile, const Matrices& m) {
+  const int points = inputs(axis, tile);
   for (int j = 0; j < tile; ++j)
-    for (int k = 0; k < axis.taps; ++k)
-      for (int l = 0; l <= finite; ++l) {
-        Ratio sum{0};
-        for (int i = 0; i <= finite; ++i)
-          sum = sum + output_at(axis, tile, j, i) * weight_at(axis, i == finite ? whole : i, k) *
-                          input_row(axis, tile, i).of[l];
-        if (!(sum == Ratio{l == j + k})) return false;
+    for (int k = 0; k < axis.taps; ++k) {
+      Row sum{};
+      for (int i = 0; i < points; ++i) {
+        const Ratio factor = m.output[j][i] * m.weight[i][k];
+        for (int l = 0; l < points; ++l)
+          if (factor.over != 0 && m.input[i].of[l].over != 0) sum.of[l] = sum.of[l] + factor * m.input[i].of[l];
       }
+      for (int l = 0; l < points; ++l)
+        if (!(sum.of[l] == Ratio{l == j + k})) return false;
+    }
   return true;
 }
 // Whether such tiles are right and their constants the same numbers in every element type.
 consteval bool is_sound(const Axis& axis, int tile) {
   if (tile == 0) return true;
-  for (int i = 0; i <= axis.finite(tile); ++i)
+  const Matrices m(axis, tile);
+  for (int i = 0; i < inputs(axis, tile); ++i)
     for (int j = 0; j < most_points; ++j)
-      if (!is_exact_in_float(input_row(axis, tile, i).of[j]) ||
-          (j < tile && !is_exact_in_float(output_at(axis, tile, j, i))))
-        return false;
-  return is_right(axis, tile);
+      if (!is_exact_in_float(m.input[i].of[j]) || (j < tile && !is_exact_in_float(m.output[j][i]))) return false;
+  return is_right(axis, tile, m);
 }
-consteval bool is_sound(const Axis& axis) { return is_sound(axis, axis.outputs) && is_sound(axis, axis.tail); }
 
 }  // namespace fastconv::cook_toom

@@ -21,8 +21,15 @@ constexpr int most_tile_rows() {
   return left >= 7 && tile_pixel_rows > least_tile_rows ? 7 : least_tile_rows;
 }
 
+// Kernels of 1, 2 and 4 rows are the phases of a transposed convolution. None of theirs is worth a tile of its own.
+template <int R>
+constexpr bool is_phase = R == 1 || R == 2 || R == 4;
+
 template <int R, int Stride>
-constexpr bool has_tall_tiles = vector_registers - Stride * R - 3 >= tall_tile_rows;
+constexpr bool has_tall_tiles = !is_phase<R> && vector_registers - Stride * R - 3 >= tall_tile_rows;
+// For planes that are higher than one tile: with three rows of taps shorter tiles are as fast.
+template <int R, int Stride>
+constexpr bool has_tall_steps = has_tall_tiles<R, Stride> && R > 3;
 
 // A row's tiles, as far as they are the same for all rows and planes.
 template <class V, int R, int Stride, class T>
@@ -58,7 +65,7 @@ struct DepthwiseColumns {
 };
 
 // Calls tile(x, windows, out, masked) for all tiles of a row.
-template <class V, int R, int Stride, class T, class Tile>
+template <bool always_masked = false, class V, int R, int Stride, class T, class Tile>
 [[gnu::always_inline]] inline void depthwise_tiles(const DepthwiseColumns<V, R, Stride, T>& columns,
                                                    const DepthwisePlace<V, T>& at, Tile tile) {
   constexpr int L = V::lanes;
@@ -72,12 +79,15 @@ template <class V, int R, int Stride, class T, class Tile>
       windows = &columns.right;
       x -= columns.back * Stride;
       out -= columns.back;
-    } else if (number > 0 && __builtin_expect(columns.irregular && columns.reaches_over(number), 0)) {
+    } else if (number > 0 &&
+               (always_masked || __builtin_expect(columns.irregular && columns.reaches_over(number), 0))) {
       columns.set(spare, number * L);
       windows = &spare;
-    } else if (number > 0) {
-      tile(x, *windows, out, Constant<0>{});
-      continue;
+    } else if constexpr (!always_masked) {
+      if (number > 0) {
+        tile(x, *windows, out, Constant<0>{});
+        continue;
+      }
     }
     tile(x, *windows, out, Constant<1>{});
   }
@@ -95,7 +105,10 @@ template <class V, int R, int Stride, int M, Border border, class T>
       });
     }
   }
-  depthwise_tiles(columns, at, [&](const T* x, const Windows<V>& windows, T* out, auto masked) {
+  // Planes so low that `any` meets them are seldom wide: masks for all of their tiles. (But not where the kernel is one
+  // row, as signals have it.)
+  constexpr bool always = border == Border::any && R > 1;
+  depthwise_tiles<always>(columns, at, [&](const T* x, const Windows<V>& windows, T* out, auto masked) {
     depthwise_tile<V, R, Stride, M, border, masked.value != 0>(at, x, windows, out, finish);
   });
 }
@@ -140,8 +153,8 @@ void depthwise_row_tile(const DepthwiseColumns<V, R, Stride, T>& columns, const 
   const DepthwisePlace<V, T> at = place_of(columns, image, weights, out, row, rows);
   if (at.first == 0 && at.end >= steps && rows == M) {
     depthwise_row_of_tiles<V, R, Stride, M, Border::inner>(columns, at, finish);
-  } else if (at.first <= R / 2 && at.end >= steps - R / 2 && rows == M) {
-    depthwise_row_of_tiles<V, R, Stride, M, Border::edge>(columns, at, finish);
+  } else if (R > 1 && at.first <= R / 2 && at.end >= steps - R / 2 && rows == M) {
+    depthwise_row_of_tiles<V, R, Stride, M, R == 1 ? Border::inner : Border::edge>(columns, at, finish);
   } else if constexpr (M == least_tile_rows) {
     depthwise_row_of_tiles<V, R, Stride, M, Border::any>(columns, at, finish);
   } else {
@@ -164,28 +177,41 @@ constexpr int most_stepped_rows() {
   return holds_weights<R> && Stride == 2 ? least_tile_rows : most_tile_rows<R, Stride>();
 }
 
+// Whether tiles have any number of rows from 4 to 7. Else they have 4 or 7, and the last one is moved back by a row or
+// two; each height takes a compiler as long as any other, and most maps are multiples of 7 high.
+template <int R, int Stride>
+constexpr bool has_all_heights = Stride == 1 && !is_phase<R>;
+
 template <class V, int R, int Stride, class T>
 RowTile<V, R, Stride, T> row_tile_of(ptrdiff_t rows) {
   constexpr int most = most_stepped_rows<R, Stride>();
-  if constexpr (has_tall_tiles<R, Stride>)
+  if constexpr (has_tall_steps<R, Stride>)
     if (rows == tall_tile_rows) return depthwise_row_tile<V, R, Stride, tall_tile_rows, T>;
-  if constexpr (most == 7) {
+  if constexpr (most == 7 && has_all_heights<R, Stride>) {
     if (rows == 5) return depthwise_row_tile<V, R, Stride, 5, T>;
     if (rows == 6) return depthwise_row_tile<V, R, Stride, 6, T>;
-    if (rows == 7) return depthwise_row_tile<V, R, Stride, 7, T>;
   }
+  if constexpr (most == 7)
+    if (rows == 7) return depthwise_row_tile<V, R, Stride, 7, T>;
   return depthwise_row_tile<V, R, Stride, least_tile_rows, T>;
 }
 
-// Rows of the next tile, `left` >= 1 rows being left: equal shares of at least 4 where there are that many.
+// 4 or 7 rows: so that the last tile is moved back as little as can be.
+inline ptrdiff_t four_or_seven(ptrdiff_t left, ptrdiff_t rows) {
+  if (left % 4 == 0 && left <= 16) return 4;
+  return left >= 7 || rows >= 7 ? 7 : 4;
+}
+
+// Rows of the next tile, `left` >= 1 of `rows` being left: equal shares of at least 4 where there are that many.
 template <class V, int R, int Stride>
-ptrdiff_t next_rows(ptrdiff_t left, bool may_be_tall) {
+ptrdiff_t next_rows(ptrdiff_t left, ptrdiff_t rows, bool may_be_tall) {
   constexpr int most = most_stepped_rows<R, Stride>(), tall = tall_tile_rows;
-  if (has_tall_tiles<R, Stride> && R > 3 && may_be_tall && (left == tall || left >= tall + least_tile_rows))
-    return tall;
-  if (left <= least_tile_rows) return left;
+  if (has_tall_steps<R, Stride> && may_be_tall && (left == tall || left >= tall + least_tile_rows)) return tall;
+  if (left <= least_tile_rows) return rows < least_tile_rows ? left : least_tile_rows;
+  if constexpr (most == least_tile_rows) return most;
+  if constexpr (!has_all_heights<R, Stride>) return four_or_seven(left, rows);
   const ptrdiff_t tiles = (left + most - 1) / most;
-  return most == least_tile_rows ? most : (left + tiles - 1) / tiles;
+  return (left + tiles - 1) / tiles;
 }
 
 // All of `rows` rows from `first` on; false if too many rows of taps are missing.
@@ -213,11 +239,8 @@ void depthwise_plane(const DepthwiseColumns<V, R, Stride, T>& columns, const T* 
     if constexpr (holds_weights<R> && Stride == 2)
       if (stream_rows<V>(columns, image, weights, out, first, rows, finish)) continue;
     for (ptrdiff_t done = 0; done < rows;) {
-      ptrdiff_t m = next_rows<V, R, Stride>(rows - done, columns.tall);
-      if (m < least_tile_rows && rows >= least_tile_rows) {
-        m = least_tile_rows;
-        done = rows - m;
-      }
+      const ptrdiff_t m = next_rows<V, R, Stride>(rows - done, rows, columns.tall);
+      if (m > rows - done) done = rows - m;
       row_tile_of<V, R, Stride, T>(m)(columns, image, weights, out, first + done * classes, m, finish);
       done += m;
     }
@@ -298,7 +321,8 @@ void depthwise_planes(const DepthwiseRows<T>& d) {
   const DepthwiseColumns<V, R, Stride, T> columns(d);
   if constexpr (has_tall_tiles<R, Stride>)
     if (depthwise_small_planes<V, R, Stride, tall_tile_rows>(columns)) return;
-  if (depthwise_small_planes<V, R, Stride, most>(columns)) return;
+  if constexpr (!is_phase<R>)
+    if (depthwise_small_planes<V, R, Stride, most>(columns)) return;
   depthwise_filters<V>(d, [&](const T* image, const T* weights, T* out, const Finish<V>& finish) {
     depthwise_plane(columns, image, weights, out, finish);
   });
@@ -337,6 +361,11 @@ void depthwise_rows(const DepthwiseRows<T>& d) {
     depthwise_of_width<T, Narrow<T>>(d);
   else
     depthwise_of_width<T, T>(d);
+}
+
+template <class T>
+constexpr DepthwiseKernels<T> depthwise_table() {
+  return {depthwise_rows<T>};
 }
 
 }  // namespace

@@ -61,13 +61,19 @@ struct DepthwiseRun {
       w += d.weight_row;
     };
     if constexpr (Rows == 1) {
-      for (; rows > 0; next()) add<true, false>(x, w);
+      while (rows > 0) {
+        add<true, false>(x, w);
+        next();
+      }
     } else {
       if (tap == 0 && rows > 0) {
         add<true, false>(x, w);
         next();
       }
-      for (; rows > 0 && tap < d.taps; next()) add<true, true>(x, w);
+      while (rows > 0 && tap < d.taps) {
+        add<true, true>(x, w);
+        next();
+      }
       if (rows > 0) add<false, true>(x, w);
     }
     const V low = V::broadcast(d.epilogue->low), high = V::broadcast(d.epilogue->high);
@@ -124,6 +130,11 @@ void depthwise_lanes(const DepthwiseLanes<T>& d) {
     default:
       return depthwise_lanes_of<7>(d);
   }
+}
+
+template <class T>
+constexpr LaneKernels<T> depthwise_lanes_table() {
+  return {vector_registers >= 32 ? 2 : 1, depthwise_lanes<T>, depthwise_pixel<T>};
 }
 
 }  // namespace

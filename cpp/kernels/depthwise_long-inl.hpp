@@ -7,6 +7,7 @@
 // tile is moved back over its neighbour.
 #pragma once
 
+#include "kernels/depthwise_set.hpp"
 #include "kernels/epilogue-inl.hpp"
 
 namespace fastconv::FASTCONV_ISA {
@@ -274,6 +275,11 @@ void depthwise_strip(const DepthwiseStrip<T>& d) {
                                                                 d.out + row * d.columns + q, rows, columns, end);
                 });
   if (e.second_pass) activate(d.out, d.rows * d.columns, e);
+}
+
+template <class T>
+constexpr LongKernels<T> depthwise_long_table() {
+  return {depthwise_long<T>, depthwise_strip<T>};
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 // latency.
 #pragma once
 
+#include "kernels/depthwise_set.hpp"
 #include "kernels/epilogue-inl.hpp"
 
 namespace fastconv::FASTCONV_ISA {

@@ -2,6 +2,7 @@
 // output rows. Stride 1 goes through the columns of taps one by one; stride 2 in pairs, or all three at once.
 #pragma once
 
+#include "kernels/depthwise_set.hpp"
 #include "kernels/epilogue-inl.hpp"
 
 namespace fastconv::FASTCONV_ISA {

@@ -1,6 +1,7 @@
 // Bias and activation on vectors that are about to be stored.
 #pragma once
 
+#include "kernels/epilogue.hpp"
 #include "kernels/vec.hpp"
 
 namespace fastconv::FASTCONV_ISA {

@@ -6,6 +6,7 @@
 
 #include "kernels/epilogue-inl.hpp"
 #include "kernels/fft_lines-inl.hpp"
+#include "kernels/fft_set.hpp"
 
 namespace fastconv::FASTCONV_ISA {
 namespace {
@@ -188,17 +189,15 @@ void fft_product(const FftProduct<T>& p) {
   }
 }
 
-template <class T, int i = 0>
-constexpr void put_fft(KernelSet<T>& set) {
-  if constexpr (i < fft_sizes) {
-    constexpr int n = 16 << i;
-    set.fft[i] = {fft_in_columns<T, n>, fft_in_rows<T, n>, fft_out_rows<T, n>, fft_through_rows<T, n>,
-                  fft_out_columns<T, n>};
-    put_fft<T, i + 1>(set);
-  } else {
-    set.fft_product = fft_product<T>;
-    set.fft_filters = filters_at_once;
-  }
+template <class T, int n>
+constexpr FftPasses<T> fft_passes() {
+  return {fft_in_columns<T, n>, fft_in_rows<T, n>, fft_out_rows<T, n>, fft_through_rows<T, n>, fft_out_columns<T, n>};
+}
+
+template <class T>
+constexpr FftKernels<T> fft_table() {
+  static_assert(fft_sizes == 3);
+  return {{fft_passes<T, 16>(), fft_passes<T, 32>(), fft_passes<T, 64>()}, filters_at_once, fft_product<T>};
 }
 
 }  // namespace

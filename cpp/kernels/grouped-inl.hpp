@@ -88,7 +88,7 @@ template <int Stride, int M, int F, Border border, bool Masked, class V, class T
 template <int Stride, int M, int F, Border border, class V, class T>
 [[gnu::noinline]] void grouped_row_of_tiles(const DepthwiseColumns<V, grouped_rows_of_taps, Stride, T>& columns,
                                             const DepthwisePlace<V, T>& at, const Finish<V> (&finish)[F]) {
-  depthwise_tiles(columns, at, [&](const T* x, const Windows<V>& windows, T* out, auto masked) {
+  depthwise_tiles<border == Border::any>(columns, at, [&](const T* x, const Windows<V>& windows, T* out, auto masked) {
     grouped_tile<Stride, M, F, border, masked.value != 0>(columns.d, at, x, windows, out, finish);
   });
 }
@@ -131,18 +131,15 @@ void grouped_filters(const DepthwiseRows<T>& d) {
     T* out = d.out + f * d.plane;
     if constexpr (most == 7) {
       if (m == 7) return grouped_row_tile<Stride, 7, count>(columns, weights, out, row, m, finish);
-      if (m == 6) return grouped_row_tile<Stride, 6, count>(columns, weights, out, row, m, finish);
-      if (m == 5) return grouped_row_tile<Stride, 5, count>(columns, weights, out, row, m, finish);
     }
     grouped_row_tile<Stride, least_tile_rows, count>(columns, weights, out, row, m, finish);
   };
   for (ptrdiff_t first = d.first_row; first < d.last_row && first < d.first_row + classes; ++first) {
     const ptrdiff_t rows = (d.last_row - first + classes - 1) / classes;
     for (ptrdiff_t done = 0; done < rows;) {
-      const ptrdiff_t left = rows - done, tiles = (left + most - 1) / most;
-      ptrdiff_t m = (left + tiles - 1) / tiles;
-      if (m < least_tile_rows && rows >= least_tile_rows) m = least_tile_rows;
-      if (m > left && rows >= least_tile_rows) done = rows - m;
+      const ptrdiff_t left = rows - done, least = rows < least_tile_rows ? rows : least_tile_rows;
+      const ptrdiff_t m = most == 7 && left > least_tile_rows ? four_or_seven(left, rows) : least;
+      if (m > left) done = rows - m;
       ptrdiff_t f = 0;
       for (; f + pair <= d.filters; f += pair) run(f, first + done * classes, m, Constant<pair>{});
       for (; f < d.filters; ++f) run(f, first + done * classes, m, Constant<1>{});
@@ -161,6 +158,11 @@ void grouped_rows(const DepthwiseRows<T>& d) {
     d.stride == 2 ? grouped_filters<Half, 2>(d) : grouped_filters<Half, 1>(d);
   else
     d.stride == 2 ? grouped_filters<Vec<T>, 2>(d) : grouped_filters<Vec<T>, 1>(d);
+}
+
+template <class T>
+constexpr GroupedKernels<T> grouped_table() {
+  return {{most_tile_filters<1>, most_tile_filters<2>}, grouped_rows<T>};
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Operands on the way into the order in which the register tiles read them.
 #pragma once
 
+#include "kernels/memory_set.hpp"
 #include "kernels/vec.hpp"
 
 namespace fastconv::FASTCONV_ISA {

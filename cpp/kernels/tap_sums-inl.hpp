@@ -6,6 +6,7 @@
 // still held. (144 channels of 56 x 56, 3x3: TAPS us with a load for each product, GRID this way.)
 #pragma once
 
+#include "kernels/depthwise_set.hpp"
 #include "kernels/vec.hpp"
 
 namespace fastconv::FASTCONV_ISA {
@@ -148,6 +149,11 @@ void tap_sums(const TapSums<T>& t) {
     of[taps](t, first);
     first += taps;
   }
+}
+
+template <class T>
+constexpr TapKernels<T> tap_sums_table() {
+  return {tap_sums<T>, tap_grid<T>};
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "kernels/epilogue-inl.hpp"
+#include "kernels/tile_set.hpp"
 
 namespace fastconv::FASTCONV_ISA {
 namespace {
@@ -184,7 +185,7 @@ constexpr bool fits(int rows, int vectors, int masks) {
 }
 
 template <class T, int M, int NV>
-constexpr void put_pixel_tiles(KernelSet<T>& set) {
+constexpr void put_pixel_tiles(TileKernels<T>& set) {
   if constexpr (fits(M, NV, mask_registers) && (NV <= tile_pixel_vectors || M <= 4 || M <= tile_short_rows)) {
     set.pixel_tile[0][M][NV] = pixel_tile<T, M, NV, false>;
     set.pixel_tile[1][M][NV] = pixel_tile<T, M, NV, true>;
@@ -196,12 +197,29 @@ constexpr void put_pixel_tiles(KernelSet<T>& set) {
 }
 
 template <class T, int PX, int NV>
-constexpr void put_channel_tiles(KernelSet<T>& set) {
+constexpr void put_channel_tiles(TileKernels<T>& set) {
   if constexpr (fits(PX, NV, 0)) set.channel_tile[PX][NV] = channel_tile<T, PX, NV>;
   if constexpr (NV < max_channel_vectors)
     put_channel_tiles<T, PX, NV + 1>(set);
   else if constexpr (PX < max_channel_pixels)
     put_channel_tiles<T, PX + 1, 1>(set);
+}
+
+template <class T>
+constexpr TileKernels<T> tile_table() {
+  TileKernels<T> set{};
+  set.lanes = Vec<T>::lanes;
+  set.nominal_gflops = nominal_gflops * 4 / sizeof(T);
+  set.pixel_rows = tile_pixel_rows;
+  set.pixel_vectors = tile_pixel_vectors;
+  set.short_rows = tile_short_rows;
+  put_pixel_tiles<T, 1, 1>(set);
+  set.channel_pixels = tile_channel_pixels;
+  set.channel_vectors = tile_channel_vectors;
+  set.run_vectors = run_vectors;
+  set.run_part = run_part;
+  put_channel_tiles<T, 1, 1>(set);
+  return set;
 }
 
 }  // namespace

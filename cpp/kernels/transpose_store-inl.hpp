@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "kernels/epilogue-inl.hpp"
+#include "kernels/memory_set.hpp"
 
 namespace fastconv::FASTCONV_ISA {
 namespace {

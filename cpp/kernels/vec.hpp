@@ -7,8 +7,6 @@
 #include "isa/scalar-vec.hpp"
 #endif
 
-#include "kernels/kernel_set.hpp"
-
 namespace fastconv::FASTCONV_ISA {
 namespace {
 

@@ -4,29 +4,29 @@
 #pragma once
 
 #include "kernels/epilogue-inl.hpp"
+#include "kernels/winograd_set.hpp"
+#include "kernels/winograd_weights-inl.hpp"
 
 namespace fastconv::FASTCONV_ISA {
 namespace {
 
-template <int rows>
 struct Coefficients {
-  double of[rows][cook_toom::most_points];
+  double of[cook_toom::most_points][cook_toom::most_points];
+  bool is_pair[cook_toom::most_points];  // input: whether points i and i + 1 are p and -p
 };
 
 // Row i belongs to point i. For the points p, -p in rows i, i + 1 they are x R and R, where R is the product over all
 // others: (x - (-p)) R = x R + p R.
-template <class Axis, int tile>
-consteval auto input_coefficients() {
-  constexpr int points = cook_toom::inputs(Axis::axis, tile);
-  Coefficients<points> c{};
-  for (int i = 0; i < points; ++i) {
-    const bool first = cook_toom::is_pair(Axis::axis, tile, i);
-    const bool second = i > 0 && cook_toom::is_pair(Axis::axis, tile, i - 1);
-    cook_toom::Row row = cook_toom::input_row(Axis::axis, tile, i);
+consteval Coefficients input_coefficients(const cook_toom::Axis& axis, int tile) {
+  Coefficients c{};
+  for (int i = 0; i < cook_toom::inputs(axis, tile); ++i) {
+    const bool first = cook_toom::is_pair(axis, tile, i), second = i > 0 && cook_toom::is_pair(axis, tile, i - 1);
+    c.is_pair[i] = first;
+    cook_toom::Row row = cook_toom::input_row(axis, tile, i);
     if (first || second) {
-      row = cook_toom::product(Axis::axis, tile, i, first ? i + 1 : i - 1);
+      row = cook_toom::product(axis, tile, i, first ? i + 1 : i - 1);
       if (first) row.times({0});
-      for (cook_toom::Ratio& r : row.of) r = r * cook_toom::scale(Axis::axis, tile, i);
+      for (cook_toom::Ratio& r : row.of) r = r * cook_toom::scale(axis, tile, i);
     }
     for (int j = 0; j < cook_toom::most_points; ++j) c.of[i][j] = value(row.of[j]);
   }
@@ -34,16 +34,13 @@ consteval auto input_coefficients() {
 }
 
 // Row j is that of output j, for sums in place of a pair's first value and differences in that of its second.
-template <class Axis, int tile>
-consteval auto output_coefficients() {
-  constexpr int points = cook_toom::inputs(Axis::axis, tile);
-  Coefficients<tile> c{};
+consteval Coefficients output_coefficients(const cook_toom::Axis& axis, int tile) {
+  Coefficients c{};
   for (int j = 0; j < tile; ++j)
-    for (int i = 0; i < points; ++i) {
-      const bool first = cook_toom::is_pair(Axis::axis, tile, i);
-      const bool second = i > 0 && cook_toom::is_pair(Axis::axis, tile, i - 1);
+    for (int i = 0; i < cook_toom::inputs(axis, tile); ++i) {
+      const bool first = cook_toom::is_pair(axis, tile, i), second = i > 0 && cook_toom::is_pair(axis, tile, i - 1);
       const bool other_parity = (first && j % 2 == 1) || (second && j % 2 == 0);
-      c.of[j][i] = other_parity ? 0 : value(cook_toom::output_at(Axis::axis, tile, j, second ? i - 1 : i));
+      c.of[j][i] = other_parity ? 0 : value(cook_toom::output_at(axis, tile, j, second ? i - 1 : i));
     }
   return c;
 }
@@ -51,11 +48,9 @@ consteval auto output_coefficients() {
 template <class A, int tile>
 struct Transforms {
   using Axis = A;
-  static constexpr int outputs = tile, points = cook_toom::inputs(A::axis, tile);
-  static constexpr auto input = input_coefficients<A, tile>();
-  static constexpr auto output = output_coefficients<A, tile>();
-  static consteval bool is_pair(int i) { return cook_toom::is_pair(A::axis, tile, i); }
-  static consteval double point(int i) { return value(A::axis.points[i]); }
+  static constexpr int outputs = tile, points = tile + A::axis.taps - 1;
+  static constexpr Coefficients input = input_coefficients(A::axis, tile);
+  static constexpr Coefficients output = output_coefficients(A::axis, tile);
 };
 
 // sum + the sum over k <= j of C.of[row][k] * d[k]; the first term makes the sum unless it has started.
@@ -86,9 +81,9 @@ template <class Tr, int i, class T, int n, int m>
   using V = Vec<T>;
   if constexpr (i < m) {
     v[i] = combine<Tr::input, i, n - 1, false, T>(d, V::zero());
-    if constexpr (Tr::is_pair(i)) {
+    if constexpr (Tr::input.is_pair[i]) {
       const V x_r = v[i], r = combine<Tr::input, i + 1, n - 1, false, T>(d, V::zero());
-      const V p = V::broadcast(T(Tr::point(i)));
+      const V p = V::broadcast(T(value(Tr::Axis::axis.points[i])));
       v[i] = fma(p, r, x_r);
       v[i + 1] = fnma(p, r, x_r);
       input_points<Tr, i + 2, T>(d, v);
@@ -102,7 +97,7 @@ template <class Tr, int i, class T, int n, int m>
 template <class Tr, int i, class T, int n>
 [[gnu::always_inline]] inline void add_pairs(Vec<T> (&s)[n]) {
   if constexpr (i < n) {
-    if constexpr (Tr::is_pair(i)) {
+    if constexpr (Tr::input.is_pair[i]) {
       const Vec<T> a = s[i], b = s[i + 1];
       s[i] = add(a, b);
       s[i + 1] = sub(a, b);
@@ -193,11 +188,14 @@ constexpr void put_winograd_axis(WinogradTransforms<T> (&set)[2]) {
 }
 
 template <class T>
-constexpr void put_winograd(KernelSet<T>& set) {
+constexpr WinogradKernels<T> winograd_table() {
+  WinogradKernels<T> set{};
   int axis = 0;
 #define FASTCONV_AXIS(name, ...) put_winograd_axis<T, winograd_axis::name>(set.winograd[axis++]);
   FASTCONV_WINOGRAD_AXES(FASTCONV_AXIS)
 #undef FASTCONV_AXIS
+  set.winograd_weights = winograd_weights<T>;
+  return set;
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 // Weights into Winograd's domain, G g G^T, filters as lanes: in double whatever the element type, rounded once.
 #pragma once
 
-#include "kernels/kernel_set.hpp"
+#include "kernels/vec.hpp"
+#include "kernels/winograd_set.hpp"
 
 namespace fastconv::FASTCONV_ISA {
 namespace {

@@ -19,6 +19,13 @@ consteval AxisTable make_table() {
   return t;
 }
 
+// Of whole tiles and of tails.
+#define FASTCONV_AXIS(name, m, r, t, ...)                                                             \
+  static_assert(cook_toom::is_sound(winograd_axis::name::axis, m), "F(" #m ", " #r ") is not exact"); \
+  static_assert(cook_toom::is_sound(winograd_axis::name::axis, t), "F(" #t ", " #r ") is not exact");
+FASTCONV_WINOGRAD_AXES(FASTCONV_AXIS)
+#undef FASTCONV_AXIS
+
 #define FASTCONV_AXIS(name, ...) make_table<winograd_axis::name>(),
 constexpr AxisTable tables[] = {FASTCONV_WINOGRAD_AXES(FASTCONV_AXIS)};
 #undef FASTCONV_AXIS

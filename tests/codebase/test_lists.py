@@ -36,17 +36,17 @@ def test_the_registry_lists_every_algorithm_file():
 
 def test_every_isa_has_a_file_flags_and_a_row():
     cmake, rows = text_of("cmake/isa.cmake"), text_of("cpp/isa/isa.cpp")
-    units = [path.stem for path in (ROOT / "cpp/isa").glob("*.cpp") if path.stem != "isa"]
-    assert_same(re.findall(r"\(FASTCONV_FLAGS_(\w+)", cmake), units)
-    for table, files in (
-        ("FASTCONV_ISAS", [unit for unit in units if not unit.startswith("dot_")]),
-        ("FASTCONV_DOT_ISAS", [unit for unit in units if unit.startswith("dot_")]),
-    ):
-        built = re.findall(rf"\bset\({table} ([\w ]+)\)|APPEND {table} ([\w ]+)\)", cmake)
+    vectors = [path.stem.removesuffix("-vec") for path in (ROOT / "cpp/isa").glob("*-vec.hpp")]
+    isas, dot_isas = ([name for name in vectors if name.startswith("dot_") == dot] for dot in (False, True))
+    assert_same([path.stem for path in (ROOT / "cpp/isa").glob("*.cpp")], ["isa", *dot_isas])
+    assert_same(re.findall(r"\(FASTCONV_FLAGS_(\w+)", cmake), vectors)
+    for table, files in (("FASTCONV_ISAS", isas), ("FASTCONV_DOT_ISAS", dot_isas)):
+        built = re.findall(rf"\bset\({table} ([\w ]+)\)|PREPEND {table} ([\w ]+)\)", cmake)
         assert_same(" ".join(" ".join(names) for names in built).split(), files)
-        assert set(files) <= set(re.findall(r"&(\w+)::kernels\b", rows))
-    assert_same(re.findall(r"\{&(\w+)::kernels,", rows), [unit for unit in units if not unit.startswith("dot_")])
-    order = [name for name in re.findall(r"\{&(\w+)::kernels,", rows) if name in _core.compiled_isas()]
+    assert set(dot_isas) <= set(re.findall(r"&(\w+)::kernels\b", rows))
+    in_order = re.findall(r"\{&(\w+)::kernels,", rows)
+    assert_same(in_order, isas)
+    order = [name for name in in_order if name in _core.compiled_isas()]
     assert tuple(order) == _core.compiled_isas()
     assert set(fastconv.available_isas()) <= set(_core.compiled_isas())
 
@@ -56,10 +56,34 @@ def test_the_summary_of_the_tests_knows_every_isa():
     assert_same([*WHOLE_NUMBERS, *WHOLE_NUMBERS.values()], re.findall(r"\(FASTCONV_FLAGS_(\w+)", cmake))
 
 
+def families():
+    """The families of kernels, of which every ISA has a unit per element type."""
+    return re.search(r"set\(FASTCONV_FAMILIES ([\w ]+)\)", text_of("cmake/isa.cmake"))[1].split()
+
+
+def test_every_family_is_built_and_has_its_table():
+    declared = re.findall(r"^  X\((\w+), (\w+)\)", text_of("cpp/kernels/kernel_set.hpp"), re.MULTILINE)
+    assert_same([family for family, _ in declared], families())
+    for family, table in declared:
+        definition = rf"^constexpr {table}<T> {family}_table\(\) {{$"
+        assert re.search(definition, text_of(f"cpp/kernels/{family}-inl.hpp"), re.MULTILINE), family
+
+
+def test_every_kernel_header_belongs_to_a_family():
+    """Nothing is left that no unit compiles. (dot_*: units of their own.)"""
+    seen, left = set(), [f"{family}-inl.hpp" for family in families()]
+    while left:
+        name = left.pop()
+        if name not in seen:
+            seen.add(name)
+            left += re.findall(r'#include "kernels/(\w+-inl\.hpp)"', text_of(f"cpp/kernels/{name}"))
+    files = {path.name for path in (ROOT / "cpp/kernels").glob("*-inl.hpp") if not path.name.startswith("dot")}
+    assert_same(seen, files)
+
+
 def test_cmake_lists_every_cpp_file():
     sources = re.search(r"set\(sources(.*?)\)", text_of("cpp/CMakeLists.txt"), re.DOTALL)[1].split()
-    isas = ("scalar", "avx2", "avx512", "dot_scalar", "dot_avx2", "dot_vnni")  # from cmake/isa.cmake's tables
-    isa_units = {f"isa/{name}.cpp" for name in isas}
+    isa_units = {f"isa/{name}.cpp" for name in ("dot_scalar", "dot_avx2", "dot_vnni")}  # from cmake/isa.cmake's table
     files = {str(path.relative_to(ROOT / "cpp")) for path in cpp_files("cpp") if path.suffix == ".cpp"}
     assert_same(sources, files - isa_units)
 
@@ -69,8 +93,8 @@ def test_cmake_lists_every_binding_file():
     assert_same(listed, [f"src/{path.name}" for path in (ROOT / "src").glob("*.cpp")])
 
 
-def test_cmake_lists_every_smoke_test():
-    tests = re.search(r"foreach\(test ([\w ]+)\)", text_of("cpp/CMakeLists.txt"))[1].split()
+def test_cmake_lists_every_cpp_test():
+    tests = re.search(r"foreach\(test ([\w\s]+)\)", text_of("cpp/CMakeLists.txt"))[1].split()
     assert_same(tests, [path.stem for path in (ROOT / "tests/cpp").glob("*.cpp")])
 
 
