@@ -146,7 +146,7 @@ void test_interrupt_abandons() {
     }));
     CHECK(runs >= 1 && runs < 1000);
     CHECK(times_asked == 1);
-    fastconv::set_interrupt_check(go_on);
+    const fastconv::InterruptScope again(go_on, nullptr);
     each_task_runs_once(10, threads);  // nothing of it is left for the next job
   }
 }
