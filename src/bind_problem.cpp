@@ -14,8 +14,6 @@ Layout layout_named(const std::string& name) {
   throw py::value_error("layout: got '" + name + "', expected 'NCHW' or 'NHWC'");
 }
 
-namespace {
-
 DType dtype_named(const std::string& name) {
   if (name == "float32") return DType::float32;
   if (name == "float64") return DType::float64;
@@ -23,6 +21,8 @@ DType dtype_named(const std::string& name) {
 }
 
 const char* name_of(Layout layout) { return layout == Layout::nchw ? "NCHW" : "NHWC"; }
+
+namespace {
 
 // The first field of a pickle: another meaning of the others makes it another number.
 constexpr int pickle_version = 1;

@@ -1,6 +1,4 @@
 // spread_product: a transposed convolution in one call.
-#include <pybind11/stl.h>
-
 #include "call.hpp"
 #include "context.hpp"
 #include "fastconv/spread_product.hpp"
@@ -10,29 +8,20 @@ namespace fastconv::python {
 
 namespace {
 
-using Numbers = SpreadShape::Numbers;
-
-py::array call(const std::string& layout_name, const std::array<Extent, 4>& sizes, const std::array<Numbers, 6>& axes,
-               const py::object& activation, const py::array& x, const py::array& weight, const py::object& bias,
-               const py::object& out) {
+void call(const Layer& layer, const py::object& activation, const py::array& x, const py::array& weight,
+          const py::object& bias, py::array& out) {
   const Activation spec = activation_of(activation);  // may run Python code: arrays are looked at afterwards
-  const Layout layout = layout_named(layout_name);
-  DType dtype{};
-  if (!dtype_of_array(x, dtype)) throw py::type_error("x: expected float32 or float64");
-  const auto& [N, C, K, groups] = sizes;
-  const SpreadShape s{dtype, layout, N, C, K, groups, axes[0], axes[1], axes[2], axes[3], axes[4], axes[5]};
-  if (groups < 1 || K % groups) throw py::value_error("groups: expected a divisor of K");
-  require(x, "x", dtype, in_layout(layout, N, C, s.extents[0], s.extents[1] * s.extents[2]));
-  require(weight, "weight", dtype, std::array{C, K / groups, s.kernel[0] * s.kernel[1] * s.kernel[2]});
-  const void* values = bias_of(bias, dtype, K);
-  py::array y = output_or_new(dtype, in_layout(layout, N, K, s.outputs[0], s.outputs[1] * s.outputs[2]), out);
-  require_apart(y, x, "x");
-  require_apart(y, weight, "weight");
-  require_apart(y, bias, "bias");
+  require_size(x, "x", layer.dtype, layer.input_size());
+  require_size(weight, "weight", layer.dtype, layer.weight_size());
+  require_size(out, "out", layer.dtype, layer.output_size());
+  require_writable(out, "out");
+  const void* values = bias_of(bias, layer.dtype, layer.K);
+  require_apart(out, x, "x");
+  require_apart(out, weight, "weight");
+  require_apart(out, bias, "bias");
   const void *from = x.data(), *w = weight.data();
-  void* to = y.mutable_data();
-  run_released(false, [&] { return spread_product(s, spec, from, w, values, to); });
-  return y;
+  void* to = out.mutable_data();
+  run_released(false, [&] { return spread_product(layer, spec, from, w, values, to); });
 }
 
 }  // namespace

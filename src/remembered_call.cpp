@@ -1,5 +1,4 @@
-// The hot path of conv1d and conv2d: a call like one seen before is found by its arguments, without running any Python
-// code. The weights' axes tell the two apart.
+// The hot path of functions: a call like one seen before is found by its arguments, without running any Python code.
 //
 // The Python layer checks a call's arguments, decides on an algorithm, runs it and hands all of this to `remember`: the
 // shapes that the problem was made of, not the arrays, which code of the caller's may have changed meanwhile. From then
@@ -11,6 +10,7 @@
 #include <array>
 #include <cstring>
 #include <unordered_map>
+#include <vector>
 
 #include "call.hpp"
 #include "context.hpp"
@@ -34,9 +34,10 @@ class Key {
     return true;
   }
 
-  // None, int, float, str (up to 16 bytes) and tuples of these. A bool is not an int here: the Python layer refuses it.
+  // None, bool, int, float, str (up to 16 bytes) and tuples of these. A bool is not the int that it equals.
   bool add_object(PyObject* object, int depth = 0) {
     if (object == Py_None) return add('N');
+    if (PyBool_Check(object)) return add('b') && add(object == Py_True);
     if (PyLong_CheckExact(object)) {
       int overflow = 0;
       const std::int64_t value = PyLong_AsLongLongAndOverflow(object, &overflow);
@@ -84,7 +85,7 @@ class Key {
   std::size_t hash() const { return hash_; }
 
  private:
-  // The longest call takes 83: a bias, pairs and pairs of pairs, ("clip", low, high), names, limits.
+  // The longest call, of a transposed volume, takes about 110: triples, pairs of pairs, ("clip", low, high), names.
   static constexpr int capacity = 128;
   std::int64_t values_[capacity];
   int size_ = 0;
@@ -96,11 +97,8 @@ struct KeyHash {
 };
 
 struct Remembered {
-  ConvProblem problem;
-  ArrayShape output;  // as the user has it: without N, or with fewer axes than the problem
-  const Algorithm* algorithm;
-  Activation activation;
-  bool brief;
+  std::shared_ptr<const Program> program;
+  ArrayShape output;  // as the user has it: without N, or with fewer axes than the layer
 };
 
 constexpr std::size_t most_remembered = 1024;
@@ -111,37 +109,25 @@ std::unordered_map<Key, Remembered, KeyHash>& memory() {
   return *map;
 }
 
-enum Argument {
-  input,
-  weight,
-  bias,
-  stride,
-  padding,
-  dilation,
-  groups,
-  algorithm,
-  layout,
-  activation,
-  out,
-  limit,
-  accuracy,
-  max_error,
-  residual,
-  accumulate,
-  count
-};
+// The operator's name, its arrays, and then whatever else tells its calls apart: numbers, names, limits.
+enum Argument { kind, input, weight, bias, out, residual, accumulate, first_option };
 
 bool add_arrays(PyObject* const* args, Key& key) {
   return key.add_array(args[input]) && key.add_array(args[weight]) &&
          (args[bias] == Py_None ? key.add_no_array() : key.add_array(args[bias]));
 }
 
-bool add_options(PyObject* const* args, Key& key) {
-  bool ok = true;
-  for (int i = stride; ok && i <= activation; ++i) ok = key.add_object(args[i]);
-  for (int i = limit; ok && i <= max_error; ++i) ok = key.add_object(args[i]);
-  // What is added is looked at when it is there: that it is `out` counts as workspace.
-  ok = ok && key.add(args[residual] == Py_None) && key.add(args[accumulate] == Py_True);
+// What is added to the output: nothing, an array apart, or what `out` holds, a copy of which is workspace.
+enum Added { nothing, apart, itself };
+
+Added added_by(PyObject* const* args) {
+  if (args[accumulate] == Py_True) return itself;
+  return args[residual] == Py_None ? nothing : args[residual] == args[out] ? itself : apart;
+}
+
+bool add_options(PyObject* name, int added, PyObject* const* options, Py_ssize_t count, Key& key) {
+  bool ok = key.add_object(name) && key.add(added);
+  for (Py_ssize_t i = 0; ok && i < count; ++i) ok = key.add_object(options[i]);
   return ok && key.add(num_threads()) && key.add(std::int64_t(active_isa()));
 }
 
@@ -149,12 +135,12 @@ bool add_options(PyObject* const* args, Key& key) {
 struct Arrays {
   PlainArray x{}, w{}, b{}, y{};
 
-  // Whether these are all arrays that the problem needs, of as many values.
-  bool fit(const ConvProblem& p) const {
+  // Whether these are all arrays that the layer needs, of as many values.
+  bool fit(const Layer& l) const {
     const auto is = [&](const PlainArray& array, Extent values) {
-      return array.dtype == p.dtype && array.values() == values;
+      return array.dtype == l.dtype && array.values() == values;
     };
-    return is(x, p.input_size()) && is(w, p.weight_size()) && is(y, p.output_size()) && (!b.data || is(b, p.K));
+    return is(x, l.input_size()) && is(w, l.weight_size()) && is(y, l.output_size()) && (!b.data || is(b, l.K));
   }
 
   // False if `out` cannot be used at once: plain, writable, of the output's dtype and shape, apart from the inputs.
@@ -165,33 +151,35 @@ struct Arrays {
 };
 
 PyObject* call(PyObject*, PyObject* const* args, Py_ssize_t nargs) {
-  if (nargs != count) {
-    PyErr_Format(PyExc_TypeError, "remembered_call: got %zd arguments, expected %d", nargs, int(count));
+  if (nargs < first_option) {
+    PyErr_Format(PyExc_TypeError, "remembered_call: got %zd arguments, expected at least %d", nargs, int(first_option));
     return nullptr;
   }
   return or_raise([&]() -> PyObject* {  // all of it: the first call asks what the machine has
     const InContext settings;
     Key key;
-    if (!add_arrays(args, key) || !add_options(args, key)) return Py_NewRef(Py_NotImplemented);
+    const bool made = add_arrays(args, key) &&
+                      add_options(args[kind], added_by(args), args + first_option, nargs - first_option, key);
+    if (!made) return Py_NewRef(Py_NotImplemented);
     const auto found = memory().find(key);
     if (found == memory().end()) return Py_NewRef(Py_NotImplemented);
-    const Remembered known = found->second;
-    const ConvProblem& p = known.problem;
+    const Remembered known = found->second;  // without the GIL others may drop the entry
+    const Layer& layer = known.program->layer();
     Arrays arrays;
     const bool fresh = args[out] == Py_None;
-    const py::object y = fresh ? new_array(p.dtype, known.output.nd, known.output.sizes.data())
+    const py::object y = fresh ? new_array(layer.dtype, known.output.nd, known.output.sizes.data())
                                : py::reinterpret_borrow<py::object>(args[out]);
     // All memory is looked at here, once: no Python code runs from now on.
     arrays.x.read(args[input]);
     arrays.w.read(args[weight]);
     if (args[bias] != Py_None) arrays.b.read(args[bias]);
     const void* added = nullptr;
-    const bool usable = (fresh ? arrays.y.read(y.ptr()) : arrays.read_out(y.ptr(), known.output)) && arrays.fit(p) &&
+    const bool usable = (fresh ? arrays.y.read(y.ptr()) : arrays.read_out(y.ptr(), known.output)) &&
+                        arrays.fit(layer) &&
                         read_residual(args[residual], args[accumulate], args[out], arrays.y, added);
     if (!usable) return Py_NewRef(Py_NotImplemented);
-    run_released(known.brief, [&] {
-      return run_once(p, *known.algorithm, known.activation, arrays.x.data, arrays.w.data, arrays.b.data, arrays.y.data,
-                      added);
+    run_released(known.program->is_brief(false), [&] {
+      return known.program->run_once(arrays.x.data, arrays.w.data, arrays.b.data, arrays.y.data, {added});
     });
     return Py_NewRef(y.ptr());
   });
@@ -203,27 +191,22 @@ ArrayShape shape_of(const py::tuple& sizes) {
   return shape;
 }
 
-// `shapes`: of input, weight and output. `options`: what follows `bias` among conv2d's arguments, without `out`.
-void remember(const ConvProblem& problem, const std::array<py::tuple, 3>& shapes, bool has_bias,
-              const std::string& chosen, const py::object& spec, const py::tuple& options) {
-  constexpr int expected = count - stride - 1;
-  if (options.size() != expected)
-    throw py::type_error("remember: got " + std::to_string(options.size()) + " options of the call, expected " +
-                         std::to_string(expected));
-  PyObject* args[count] = {};
-  for (int i = stride; i < count; ++i)
-    if (i != out) args[i] = PyTuple_GET_ITEM(options.ptr(), i - stride - (i > out));
+// `shapes`: of input, weight and output, as they were when the program was made.
+void remember(const std::shared_ptr<Program>& program, const std::array<py::tuple, 3>& shapes, const py::str& name,
+              bool has_bias, int added, const py::tuple& options) {
   const ArrayShape x = shape_of(shapes[0]), w = shape_of(shapes[1]), output = shape_of(shapes[2]);
-  const py::ssize_t filters = problem.K;
+  const Layer& layer = program->layer();
+  const py::ssize_t filters = layer.K;
+  std::vector<PyObject*> objects;
+  for (const py::handle option : options) objects.push_back(option.ptr());
   Key key;
-  const bool made =
-      key.add_shape(problem.dtype, x.nd, x.sizes.data()) && key.add_shape(problem.dtype, w.nd, w.sizes.data()) &&
-      (has_bias ? key.add_shape(problem.dtype, 1, &filters) : key.add_no_array()) && add_options(args, key);
+  const bool made = key.add_shape(layer.dtype, x.nd, x.sizes.data()) &&
+                    key.add_shape(layer.dtype, w.nd, w.sizes.data()) &&
+                    (has_bias ? key.add_shape(layer.dtype, 1, &filters) : key.add_no_array()) &&
+                    add_options(name.ptr(), added, objects.data(), Py_ssize_t(objects.size()), key);
   if (!made) return;
   if (memory().size() >= most_remembered) memory().clear();
-  const Algorithm& algorithm_ = algorithm_named(chosen);
-  memory().insert_or_assign(
-      key, Remembered{problem, output, &algorithm_, activation_of(spec), is_brief(algorithm_, problem, false)});
+  memory().insert_or_assign(key, Remembered{program, output});
 }
 
 PyMethodDef method = {"remembered_call", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&call)),

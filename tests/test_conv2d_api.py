@@ -472,7 +472,8 @@ def test_the_core_remembers_ordinary_calls():
     assert _core.remembered() == 1
     conv2d(x, w, b, (2, 1), "same", activation="relu")
     assert _core.remembered() == 1
-    args = x, w, b, (2, 1), "same", 1, 1, "auto", "NCHW", "relu", None, None, "balanced", None, None, False
+    options = (2, 1), "same", 1, 1, "auto", "NCHW", "relu", None, "balanced", None, False, "zeros"
+    args = "conv2d", x, w, b, None, None, False, *options
     assert _core.remembered_call(*args) is not NotImplemented
     conv2d(np.asfortranarray(x), w, b, (2, 1), "same", activation="relu")
     assert np.array_equal(_core.remembered_call(*args), conv2d(x, w, b, (2, 1), "same", activation="relu"))

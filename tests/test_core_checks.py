@@ -64,8 +64,12 @@ def spoilt(array):
         (array.astype("float32").byteswap().view(array.dtype.newbyteorder()), "dtype"),
         (array[..., :-1].copy(), "shape"),
         (np.concatenate([array, array]), "shape"),
-        (array.reshape(-1, array.shape[-1]) if array.ndim > 2 else array.reshape(1, -1), "shape"),
     ]
+
+
+def reshaped(array):
+    """As many values, but not the axes."""
+    return array.reshape(-1, array.shape[-1]) if array.ndim > 2 else array.reshape(1, -1)
 
 
 def test_what_is_right_is_taken():
@@ -190,7 +194,7 @@ def test_gradients_by_the_weights_check_their_arrays():
     right = _core.weight_gradient(PROBLEM, X, Y, None)
     assert right.shape == W.shape
     for name, array in (("x", X), ("gradient", Y), ("out", W)):
-        for wrong, word in spoilt(array):
+        for wrong, word in [*spoilt(array), (reshaped(array), "shape")]:
             arrays = {"x": X, "gradient": Y, "out": None, name: wrong}
             with pytest.raises((ValueError, TypeError), match=f"{name}: .*{word}"):
                 _core.weight_gradient(PROBLEM, *arrays.values())
@@ -240,153 +244,76 @@ def test_convolutions_of_bytes_check_their_arrays():
         integer_plan(scale=SCALE)(memory[: XB.size].view(np.uint8).reshape(XB.shape), memory[:192].reshape(2, 6, 4, 4))
 
 
-PHASE = _core.Problem("float32", 2, 4, 6, 5, 3, 2, 2)
-LAYERS = _core.Problem("float32", 2, 4, 6, 5, 3, 1, 1)
+AXIS = (6, 2, 7, 1, 1, 0, 0)  # extent, taps, outputs, stride, dilation, before, after
 
 
-def interleaved(plans=None, extents=(2, 3, 6, 5), blank=(), bias=None):
-    whole = ((0, 1, 6, 0), (0, 1, 5, 0))
-    part = _core.Plan(LAYERS, "im2col", normal(3, 4, 1, 1))
-    plans = [(part, [whole])] if plans is None else plans
-    return _core.InterleavedPlan(LAYERS, extents, plans, list(blank), bias, None)
+def layer(kind="transposed", dtype="float32", layout="NCHW", N=2, C=4, K=6, groups=2, axes=(AXIS,)):
+    return _core.Layer(kind, dtype, layout, N, C, K, groups, list(axes))
 
 
-def test_phases_check_what_they_are_made_of():
-    x = normal(2, 4, 6, 5)
-    sound = interleaved()
-    assert sound(x).shape == (2, 3, 6, 5)
-    for wrong, word in spoilt(x):
-        with pytest.raises((ValueError, TypeError), match=f"x: .*{word}"):
-            sound(wrong)
-    for wrong, word in spoilt(normal(2, 3, 6, 5)):
-        with pytest.raises((ValueError, TypeError), match=f"out: .*{word}"):
-            sound(x, wrong)
-    operand, out = overlapping(normal(2, 3, 6, 5), x)
-    with pytest.raises(ValueError, match="out: got memory that overlaps x"):
-        sound(operand, out)
-    part = _core.Plan(LAYERS, "im2col", normal(3, 4, 1, 1))
-    for rows, columns in (
-        ((0, 1, 7, 0), (0, 1, 5, 0)),  # behind the last row
-        ((0, 1, 6, 0), (1, 1, 5, 0)),
-        ((0, 2, 4, 0), (0, 1, 5, 0)),
-        ((-1, 1, 6, 0), (0, 1, 5, 0)),
-        ((0, 1, 6, 1), (0, 1, 5, 0)),  # more values than the plan has
-        ((0, 1, 6, 0), (0, 1, 5, -1)),
-        ((0, 0, 6, 0), (0, 1, 5, 0)),
-    ):
-        with pytest.raises(ValueError):
-            interleaved([(part, [(rows, columns)])])
-        if rows[3] == columns[3] == 0:
-            with pytest.raises(ValueError):
-                interleaved(blank=[(rows, columns)])
-    with pytest.raises(ValueError, match="bias"):
-        interleaved(bias=normal(4))
+def program(name="im2col", **numbers):
+    lowering = _core.lower(layer(**numbers))
+    return _core.Program(lowering, [(name, -1, 25.0)] * len(lowering.problems))
 
 
-def test_filters_of_phases_check_their_arrays():
-    w = normal(4, 3, 2, 2)
-    assert _core.phase_filters(w, 2, [[0]], [[1], [0]]).shape == (2 * 2 * 3, 2, 1, 1)
-    for wrong in (w[0], strided(w), w.astype(np.int32)):
-        with pytest.raises(ValueError, match="weight: expected a contiguous array of four axes"):
-            _core.phase_filters(wrong, 2, [[0]], [[0]])
-    for groups, rows, columns in ((3, [[0]], [[0]]), (0, [[0]], [[0]]), (2, [], [[0]]), (2, [[0]], [])):
-        with pytest.raises(ValueError, match="groups, taps"):
-            _core.phase_filters(w, groups, rows, columns)
-    for rows, columns in (([[2]], [[0]]), ([[0]], [[2]]), ([[-1]], [[0]]), ([[0]], [[-1]]), ([[0], [0, 1]], [[0]])):
-        with pytest.raises(ValueError):
-            _core.phase_filters(w, 2, rows, columns)
+@pytest.mark.parametrize("run", ["program", "product"])
+def test_layers_check_their_arrays(run):
+    x, w, b, y = normal(2, 4, 6), normal(4, 3, 2), normal(6), normal(2, 6, 7)
 
+    def call(x=x, w=w, b=b, out=y):
+        if run == "program":
+            return program()(x, w, b, out)
+        return _core.spread_product(layer(), None, x, w, b, out)
 
-def test_one_phase_checks_its_arrays():
-    p = _core.Problem("float32", 2, 4, 6, 5, 6, 2, 2, groups=2)
-    x, w = normal(2, 4, 6, 5), normal(4, 3, 2, 2)
-
-    def once(x=x, w=w, rows=(1, 0), columns=(1, 0), b=None, out=None):
-        return _core.run_phase_once(p, "direct", None, x, w, list(rows), list(columns), b, out, None)
-
-    y = once()
-    for wrong, word in spoilt(x):
-        with pytest.raises((ValueError, TypeError), match=f"x: .*{word}"):
-            once(wrong)
-    for wrong in (w[0], w[:, :2], strided(w), w.astype("float64")):
-        with pytest.raises((ValueError, TypeError), match="weight: "):
-            once(w=wrong)
-    for rows, columns in (((0,), (0, 1)), ((0, 1), (0,)), ((0, 1, 0), (0, 1))):
-        with pytest.raises(ValueError, match="taps: expected those of the problem"):
-            once(rows=rows, columns=columns)
-    for rows, columns in (((0, 2), (0, 1)), ((0, 1), (-1, 0)), ((0, 1), (0, 2))):
-        with pytest.raises((ValueError, IndexError)):
-            once(rows=rows, columns=columns)
-    for name, array in (("x", x), ("w", w), ("b", normal(6))):
-        operand, out = overlapping(y, array)
-        with pytest.raises(ValueError, match="out: got memory that overlaps"):
-            once(**{name: operand}, out=out)
-
-
-def stacked(operation="plan", phase=(0, 1, 4, 2, 2, 0, 1, 1), groups=1, bias=None):
-    like = _core.Problem("float32", 1, 1, 1, 1, 1, 1, 1)
-    if operation == "plan":  # two planes of two channels become four
-        operation = _core.Plan(_core.Problem("float32", 2, 4, 1, 6, 3, 1, 1), "im2col", normal(3, 4, 1, 1))
-    return _core.StackedPlan(like, (1, 2, 5, 6, 3, 4, 6, groups), [(operation, phase)], bias, None)
-
-
-def test_volumes_check_what_they_are_made_of():
-    x = normal(1, 2, 5, 6)
-    sound = stacked()
-    assert sound(x).shape == (1, 3, 4, 6)
-    for wrong, word in spoilt(x):
-        with pytest.raises((ValueError, TypeError), match=f"x: .*{word}"):
-            sound(wrong)
-    for wrong, word in spoilt(normal(1, 3, 4, 6)):
-        with pytest.raises((ValueError, TypeError), match=f"out: .*{word}"):
-            sound(x, wrong)
-    operand, out = overlapping(normal(1, 3, 4, 6), x)
-    with pytest.raises(ValueError, match="out: got memory that overlaps x"):
-        sound(operand, out)
-    for phase in (
-        (0, 1, 5, 1, 2, 0, 1, 1),  # a plane too many
-        (1, 1, 4, 2, 2, 0, 1, 1),
-        (-1, 1, 4, 2, 2, 0, 1, 1),
-        (0, 1, 4, 1, 2, 0, 1, 1),  # other images than the operation's
-        (0, 1, 4, 2, 1, 0, 1, 1),
-        (0, 1, 4, 4, 2, 0, 1, 1),
-    ):
-        with pytest.raises(ValueError, match="phases: "):
-            stacked(phase=phase)
-    double = _core.Plan(_core.Problem("float64", 2, 4, 1, 6, 3, 1, 1), "im2col", normal(3, 4, 1, 1, dtype="float64"))
-    with pytest.raises(ValueError, match="phases: "):
-        stacked(double)
-    fewer = _core.Plan(_core.Problem("float32", 2, 4, 1, 6, 2, 1, 1), "im2col", normal(2, 4, 1, 1))
-    with pytest.raises(ValueError, match="phases: "):
-        stacked(fewer)
-    with pytest.raises(ValueError, match="groups: "):
-        stacked(groups=3)
-    with pytest.raises(ValueError, match="groups: "):
-        stacked(groups=0)
-
-
-def test_products_check_their_arrays():
-    x, w, b, y = normal(2, 4, 1, 6), normal(4, 3, 2), normal(6), normal(2, 6, 1, 7)
-    axes = ((1, 1, 6), (1, 1, 2), (1, 1, 7), (1, 1, 1), (1, 1, 1), (0, 0, 0))
-
-    def product(x=x, w=w, b=b, out=None, sizes=(2, 4, 6, 2)):
-        return _core.spread_product("NCHW", sizes, axes, None, x, w, b, out)
-
-    assert product().shape == y.shape
+    call()
     for name, array in (("x", x), ("weight", w), ("bias", b), ("out", y)):
         short = {"weight": "w", "bias": "b"}.get(name, name)
         for wrong, word in spoilt(array):
-            with pytest.raises((ValueError, TypeError), match=f".*{word}" if name != "x" else "x|weight"):
-                product(**{short: wrong})
+            with pytest.raises((ValueError, TypeError), match=f"{name}: .*{word}"):
+                call(**{short: wrong})
         if name != "out":
             operand, out = overlapping(y, array)
             with pytest.raises(ValueError, match=f"out: got memory that overlaps {name}"):
-                product(**{short: operand}, out=out)
-    for sizes in ((2, 4, 6, 0), (2, 4, 5, 2)):
-        with pytest.raises(ValueError, match="groups: expected a divisor of K"):
-            product(sizes=sizes)
+                call(**{short: operand}, out=out)
+    with pytest.raises(ValueError, match="out: got a read-only array"):
+        call(out=read_only(y))
     with pytest.raises(TypeError, match="bias: expected an array"):
-        product(b=[1.0] * 6)
+        call(b=[1.0] * 6)
+
+
+def test_a_layer_has_numbers_in_range():
+    for numbers in ({"N": -1}, {"C": 0}, {"K": 0}, {"groups": 0}, {"groups": 4}, {"N": 2**41}):
+        with pytest.raises(ValueError, match=f"{next(iter(numbers))}: got"):
+            layer(**numbers)
+    for i, least in enumerate((1, 1, 1, 1, 1, 0, 0)):
+        for wrong in (least - 1, 2**40 + 1):
+            with pytest.raises(ValueError, match="axes: expected"):
+                layer(axes=[(*AXIS[:i], wrong, *AXIS[i + 1 :])])
+    with pytest.raises(ValueError, match="axes: expected outputs within the padded input"):
+        layer("forward", axes=[(6, 2, 6, 1, 1, 0, 0)])
+    assert layer("forward", axes=[(6, 2, 5, 1, 1, 0, 0)]).outputs == (1, 1, 5)
+    with pytest.raises(ValueError, match="output: expected a size that fits"):
+        layer(axes=[(6, 2, 2**40, 1, 1, 0, 0), (6, 2, 2**40, 1, 1, 0, 0)])
+    with pytest.raises(ValueError, match="kind: expected"):
+        layer("sideways")
+    assert layer() == layer() and hash(layer()) == hash(layer()) and layer() != layer(N=3) and layer() != "Layer"
+
+
+def test_plans_of_layers_check_their_arrays():
+    x, w, y = normal(2, 4, 6), normal(4, 3, 2), normal(2, 6, 7)
+    of_layer = _core.Plan(program(), w)
+    expected = np.empty_like(y)
+    program()(x, w, None, expected)
+    assert np.array_equal(of_layer(x, y), expected)
+    for wrong, word in spoilt(x):
+        with pytest.raises((ValueError, TypeError), match=f"x: .*{word}"):
+            of_layer(wrong)
+    for wrong, word in spoilt(w):
+        with pytest.raises((ValueError, TypeError), match=f"weight: .*{word}"):
+            _core.Plan(program(), wrong)
+    for wrong, word in spoilt(y):
+        with pytest.raises((ValueError, TypeError), match=f"residual: .*{word}"):
+            of_layer(x, y, wrong)
 
 
 @pytest.mark.parametrize("call", ["remember", "_keep", "_kept"])
@@ -395,7 +322,7 @@ def test_what_is_kept_is_named_in_full(call):
     function = {"remember": _core.remember, "_keep": operator._keep, "_kept": operator._kept}[call]
     with pytest.raises(TypeError):
         function(1)
-    with pytest.raises(TypeError, match="remembered_call: got 1 arguments, expected 16"):
+    with pytest.raises(TypeError, match="remembered_call: got 1 arguments, expected at least 7"):
         _core.remembered_call(1)
     with pytest.raises(AttributeError, match="expected to be initialized before it is used"):
         operator._recipe  # noqa: B018

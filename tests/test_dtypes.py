@@ -181,8 +181,8 @@ def test_a_tensor_is_not_copied(torch, monkeypatch):
     remembered_call = _core.remembered_call
     monkeypatch.setattr("fastconv.conv._remembered_call", lambda *args: seen.append(args) or remembered_call(*args))
     fastconv.conv1d(x, w)
-    assert seen[-1][0].ctypes.data == x.data_ptr()
-    assert seen[-1][1].ctypes.data == w.data_ptr()
+    assert seen[-1][1].ctypes.data == x.data_ptr()
+    assert seen[-1][2].ctypes.data == w.data_ptr()
 
 
 def test_tensors_that_cannot_be_arrays_are_refused(torch):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import _core, dispatch, phases
+from fastconv import _core, dispatch
 from fastconv.arguments import as_layer
 from fastconv.geometry import LINE
 
@@ -172,28 +172,19 @@ def test_time_and_memory_go_by_the_output(name):
 
 
 @pytest.mark.parametrize("stride", [2**20, 2**30, FARTHEST])
-def test_outputs_that_see_no_tap_are_a_few_runs(stride):
-    axis = phases.along.__wrapped__(2, 3, stride, 5, 1, stride + 7)
-    assert len(axis.blank) <= 8
-    assert sum(count for _, _, count, _ in axis.blank) == stride + 7 - 4
-    assert sum(count for part in axis.parts for _, _, count, _ in part.phases) == 4
-
-
-def test_phases_and_blank_runs_are_all_outputs_once():
-    rng = np.random.default_rng(0)
-    for _ in range(300):
-        extent, taps, stride, dilation, pad, outputs = map(int, rng.integers([1, 1, 1, 1, 0, 1], [9, 9, 14, 9, 9, 90]))
-        axis = phases.along.__wrapped__(extent, taps, stride, dilation, pad, outputs)
-        runs = [run for part in axis.parts for run in part.phases] + list(axis.blank)
-        seen = sorted(first + i * step for first, step, count, _ in runs for i in range(count))
-        assert seen == list(range(outputs))
+def test_a_layer_has_no_more_parts_than_taps(stride):
+    layer = _core.Layer("transposed", "float32", "NCHW", 1, 1, 1, 1, [(2, 3, stride + 7, stride, 5, 1, 0)])
+    problems = _core.lower(layer).problems
+    assert 1 <= len(problems) <= 3
+    assert all(problem.Q <= 4 for problem in problems)
 
 
 def test_portions_of_many_images_are_found_by_their_divisors():
     for count in (*range(1, 200), 4_194_301, 2**31):
-        for item in (1, 1000, 100_000, 10**7):
-            most = max(1, 4 * 1024 * 1024 // item)
-            portion = phases.portion(count, item)
+        for pixels in (1, 250, 25_000, 2_500_000):  # by stride 2 twice as many outputs, of 4 bytes
+            layer = _core.Layer("transposed", "float32", "NCHW", count, 1, 1, 1, [(pixels, 3, 2 * pixels, 2, 1, 0, 0)])
+            most = max(1, 4 * 1024 * 1024 // (8 * pixels))
+            (portion,) = {problem.N for problem in _core.lower(layer).problems}
             assert count % portion == 0 and portion <= most
             if count < 200:
                 assert portion == max(n for n in range(1, count + 1) if count % n == 0 and n <= most)

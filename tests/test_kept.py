@@ -96,9 +96,9 @@ def test_plans_say_what_their_weights_take():
         op(image)
         assert op._kept(op._recipe, image.shape).packed_bytes >= weight.nbytes
         assert op._plan_bytes() > op._kept(op._recipe, image.shape).packed_bytes
-    parts = zip(transposed._kept(transposed._recipe, x.shape).problems, transposed.explain(x.shape), strict=True)
-    kept = sum(_core.packed_bytes(explained.chosen, problem) for problem, explained in parts)
-    assert transposed._kept(transposed._recipe, x.shape).packed_bytes == kept
+    kept = transposed._kept(transposed._recipe, x.shape)
+    parts = zip(kept.program.algorithms, kept.program.lowering.problems, strict=True)
+    assert kept.packed_bytes == sum(_core.packed_bytes(*part) for part in parts)
 
 
 @pytest.mark.parametrize("name", ["ConvInteger", "Conv2d"])

@@ -343,15 +343,18 @@ def test_a_memory_of_another_problem_is_not_believed():
     """Whoever remembers wrongly: a call compares its arrays with what the problem needs."""
     _core.forget()
     x, w = normal(1, 2, 8, 8), normal(4, 2, 3, 3)
-    options = (1, 0, 1, 1, "auto", "NCHW", None, None, "balanced", None, None, False)
+    options = (1, 0, 1, 1, "auto", "NCHW", None, None, "balanced", None, False, "zeros")
     wanted = fastconv.conv2d(x, w)
-    for other, output in (
-        (_core.Problem("float32", 1, 2, 9, 8, 4, 3, 3), (1, 4, 7, 6)),  # a larger input
-        (_core.Problem("float32", 1, 2, 8, 8, 4, 3, 4), (1, 4, 6, 5)),  # larger weights
-        (_core.Problem("float32", 1, 2, 8, 8, 4, 3, 3, 1, 1, 1, 1), (1, 4, 6, 6)),  # a larger output
+    rows, columns = (8, 3, 6, 1, 1, 0, 0), (8, 3, 6, 1, 1, 0, 0)
+    for axes, output in (
+        (((9, 3, 7, 1, 1, 0, 0), columns), (1, 4, 7, 6)),  # a larger input
+        ((rows, (8, 4, 5, 1, 1, 0, 0)), (1, 4, 6, 5)),  # larger weights
+        (((8, 3, 8, 1, 1, 1, 1), columns), (1, 4, 6, 6)),  # a larger output
     ):
         _core.forget()
-        _core.remember(other, (x.shape, w.shape, output), False, "direct", None, options)
+        lowering = _core.lower(_core.Layer("forward", "float32", "NCHW", 1, 2, 4, 1, axes))
+        program = _core.Program(lowering, [("direct", -1, 25.0)])
+        _core.remember(program, (x.shape, w.shape, output), "conv2d", False, 0, options)
         assert _core.remembered() == 1
         for given in ({}, {"out": np.empty_like(wanted)}):
             y = fastconv.conv2d(x, w, **given)
@@ -362,6 +365,10 @@ def test_a_memory_of_another_problem_is_not_believed():
 LONGEST = {
     "conv1d": (fastconv.conv1d, (2, 4, 20), (4, 2, 3), 1),
     "conv2d": (fastconv.conv2d, (2, 4, 9, 8), (4, 2, 3, 3), 2),
+    "conv3d": (fastconv.conv3d, (2, 4, 5, 6, 7), (4, 2, 3, 3, 3), 3),
+    "conv_transpose1d": (fastconv.conv_transpose1d, (2, 4, 20), (4, 2, 3), 1),
+    "conv_transpose2d": (fastconv.conv_transpose2d, (2, 4, 9, 8), (4, 2, 3, 3), 2),
+    "conv_transpose3d": (fastconv.conv_transpose3d, (2, 4, 5, 6, 7), (4, 2, 3, 3, 3), 3),
 }
 
 
@@ -373,16 +380,18 @@ def test_the_longest_call_is_remembered(name):
     out = np.empty(convolve(x, w, padding=((1, 1),) * rank, groups=2).shape, np.float32)
     _core.forget()
     for options in ({"max_error": 0.5}, {"accuracy": "balanced"}):
+        more = {"output_padding": (0,) * rank} if "transpose" in name else {}
         convolve(
             x,
             w,
             b,
             (1,) * rank,
             ((1, 1),) * rank,
-            (1,) * rank,
-            2,
+            dilation=(1,) * rank,
+            groups=2,
+            **more,
             algorithm="im2col",
-            layout="NCHW" if rank == 2 else "NCW",
+            layout=("NCW", "NCHW", "NCDHW")[rank - 1],
             activation=("clip", 0.0, 6.0),
             workspace_limit=10**9,
             residual=normal(*out.shape),

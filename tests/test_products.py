@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from truth import assert_close, scattered
 
 import fastconv
-from fastconv import _core, products
+from fastconv import _core, dispatch
 
 rng = np.random.default_rng(0)
 FUNCTIONS = fastconv.conv_transpose1d, fastconv.conv_transpose2d, fastconv.conv_transpose3d
@@ -47,7 +47,7 @@ def test_any_geometry(data):
     bias = normal(w.shape[1] * groups)
     expected = truth(x, w, bias, stride, padding, dilation, groups)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(products, "pays", lambda layer: True)
+        patch.setattr(dispatch, "pays_as_one_product", lambda layer: True)
         for y in both_layouts(x, w, bias, stride, padding, dilation, groups):
             assert_close(y, expected)
 
@@ -70,7 +70,7 @@ def test_blocks(name, dtype, monkeypatch):
     w /= np.asarray(np.sqrt(of_w[0] * 4), dtype)
     every = lambda number: (number,) * (x.ndim - 2)  # noqa: E731
     expected = truth(x, w, bias, every(stride), every(padding), every(1), 1)
-    monkeypatch.setattr(products, "pays", lambda layer: True)
+    monkeypatch.setattr(dispatch, "pays_as_one_product", lambda layer: True)
     for y in both_layouts(x, w, bias, stride, padding):
         assert_close(y, expected)
     results = []
@@ -84,7 +84,7 @@ def test_blocks(name, dtype, monkeypatch):
 def test_activations(activation, monkeypatch):
     x, w, bias = normal(2, 90, 3, 3), normal(90, 6, 4, 4), normal(6)
     expected = fastconv.conv_transpose2d(x, w, bias, 2, 1, activation=activation, algorithm="direct")
-    monkeypatch.setattr(products, "pays", lambda layer: True)
+    monkeypatch.setattr(dispatch, "pays_as_one_product", lambda layer: True)
     for y in both_layouts(x, w, bias, 2, 1, activation=activation):
         np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4)
 
@@ -102,12 +102,14 @@ def test_it_runs_where_weights_outnumber_outputs_and_only_for_auto(monkeypatch):
 
 
 def test_the_core_checks_shapes():
-    ones = (1, 1, 1)
-    axes = ((1, 1, 2), (1, 1, 3), (1, 1, 5), (1, 1, 2), ones, (0, 0, 0))
-    x, w = normal(1, 4, 1, 2), normal(4, 3, 3)
-    assert _core.spread_product("NCHW", (1, 4, 3, 1), axes, None, x, w, None, None).shape == (1, 3, 1, 5)
-    for numbers, weight in (((1, 4, 3, 1), normal(4, 3, 4)), ((1, 4, 3, 0), w), ((2, 4, 3, 1), w), ((1, 4, 5, 2), w)):
+    layer = _core.Layer("transposed", "float32", "NCHW", 1, 4, 3, 1, [(2, 3, 5, 2, 1, 0, 0)])
+    x, w, y = normal(1, 4, 2), normal(4, 3, 3), np.empty((1, 3, 5), np.float32)
+    _core.spread_product(layer, None, x, w, None, y)
+    for arrays in ((x, normal(4, 3, 4), y), (x[..., :1], w, y), (x, w, y[..., :4])):
         with pytest.raises(ValueError, match="expected"):
-            _core.spread_product("NCHW", numbers, axes, None, x, weight, None, None)
-    with pytest.raises(ValueError, match="expected extents"):
-        _core.spread_product("NCHW", (1, 4, 3, 1), (*axes[:3], (1, 1, 0), *axes[4:]), None, x, w, None, None)
+            _core.spread_product(layer, None, *arrays[:2], None, arrays[2])
+    forward = _core.Layer("forward", "float32", "NCHW", 1, 4, 3, 1, [(2, 1, 2, 1, 1, 0, 0)])
+    with pytest.raises(ValueError, match="expected a transposed layer"):
+        _core.spread_product(forward, None, x, normal(3, 4, 1), None, normal(1, 3, 2))
+    with pytest.raises(ValueError, match="axes: expected extents"):
+        _core.Layer("transposed", "float32", "NCHW", 1, 4, 3, 1, [(2, 3, 0, 2, 1, 0, 0)])

@@ -249,10 +249,15 @@ def test_mistakes(options, error, message):
             call(X, **options)
 
 
-def test_what_is_added_to_is_workspace():
+def test_a_copy_of_what_is_added_to_is_workspace_where_there_is_one():
     x, w, y = normal(1, 8, 32, 32), normal(8, 8, 1, 1, seed=1), np.zeros((1, 8, 32, 32), np.float32)
-    most = fastconv.explain(x.shape, w.shape).reports[0].workspace_bytes + y.nbytes // 2
-    for _ in range(2):
-        fastconv.conv2d(x, w, workspace_limit=most, algorithm="pointwise", residual=y.copy(), out=y)
-        with pytest.raises(ValueError, match="workspace_limit"):
-            fastconv.conv2d(x, w, workspace_limit=most, algorithm="pointwise", out=y, accumulate=True)
+    reports = {r.algorithm: r for r in fastconv.explain(x.shape, w.shape).reports}
+    for name, in_place in (("pointwise", True), ("reference", False)):
+        most = reports[name].workspace_bytes + reports[name].packed_bytes + 64 + y.nbytes // 2
+        for _ in range(2):
+            fastconv.conv2d(x, w, workspace_limit=most, algorithm=name, residual=y.copy(), out=y)
+            if in_place:
+                fastconv.conv2d(x, w, workspace_limit=most, algorithm=name, out=y, accumulate=True)
+                continue
+            with pytest.raises(ValueError, match="workspace_limit"):
+                fastconv.conv2d(x, w, workspace_limit=most, algorithm=name, out=y, accumulate=True)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from truth import assert_close, conv, every, pairs, scattered
 
 import fastconv
-from fastconv import _core, phases
+from fastconv import _core
 
 rng = np.random.default_rng(0)
 
@@ -150,25 +150,28 @@ def test_a_gradient_is_that_of_every_other_form_of_padding():
 def test_a_kernel_as_large_as_the_stride_is_one_convolution(stride):
     op = fastconv.ConvTranspose2d(normal(3, 5, stride, stride), stride=stride)
     plan, _ = op._prepare(op._recipe, (2, 3, 6, 7))
-    assert [part.weight_shape for part in plan.problems] == [(5 * stride**2, 3, 1, 1)]
-    assert sum(part.multiply_adds for part in plan.problems) * 1 == 2 * 6 * 7 * 3 * 5 * stride**2
+    problems = plan.program.lowering.problems
+    assert [problem.weight_shape for problem in problems] == [(5 * stride**2, 3, 1, 1)]
+    assert sum(problem.multiply_adds for problem in problems) == 2 * 6 * 7 * 3 * 5 * stride**2
 
 
 def test_no_product_is_wasted():
     """3x3 by stride 2: a tap, two, two and four of the nine, each on as many outputs as there are inputs."""
     op = fastconv.ConvTranspose2d(normal(16, 16, 3, 3), stride=2, padding=1, output_padding=1)
     plan, _ = op._prepare(op._recipe, (1, 16, 14, 14))
-    assert sorted(part.weight_shape[2:] for part in plan.problems) == [(1, 1), (1, 2), (2, 1), (2, 2)]
-    assert sum(part.multiply_adds for part in plan.problems) == 14 * 14 * 16 * 16 * 9
+    problems = plan.program.lowering.problems
+    assert sorted(problem.weight_shape[2:] for problem in problems) == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    assert sum(problem.multiply_adds for problem in problems) == 14 * 14 * 16 * 16 * 9
 
 
 def test_stride_one_goes_straight_into_the_output():
     op = fastconv.ConvTranspose2d(normal(3, 5, 3, 3), padding=1)
     plan, _ = op._prepare(op._recipe, (2, 3, 6, 7))
-    assert plan.workspace_bytes == 0
+    assert plan.workspace_bytes == _core.workspace_bytes(plan.algorithm, plan.problem)
     op = fastconv.ConvTranspose2d(normal(3, 5, 3, 3), stride=2)
-    plan, _ = op._prepare(op._recipe, (2, 3, 6, 7))
-    assert plan.workspace_bytes > 0
+    strided, _ = op._prepare(op._recipe, (2, 3, 6, 7))
+    waiting = sum(problem.output_bytes for problem in strided.program.lowering.problems)
+    assert strided.workspace_bytes > waiting
 
 
 def test_outputs_that_see_no_tap_are_the_bias():
@@ -186,7 +189,7 @@ def test_images_wait_in_portions():
     x = normal(6, 4, 150, 190)
     op = fastconv.ConvTranspose2d(w, stride=2)
     plan, _ = op._prepare(op._recipe, x.shape)
-    assert plan.problems[0].N == 3
+    assert plan.problem.N == 3
     assert_close(op(x), truth(x, w, stride=2))
 
 
@@ -223,31 +226,26 @@ def test_strided_images_and_outputs():
     assert_close(out, truth(x, w, stride=2))
 
 
-@pytest.mark.parametrize("extent", [1, 2, 7])
-@pytest.mark.parametrize("taps", [1, 3, 4])
-@pytest.mark.parametrize("stride", [1, 2, 3, 5])
-@pytest.mark.parametrize("dilation", [1, 2, 3])
-@pytest.mark.parametrize("pad", [0, 1, 4])
-def test_phases_make_every_output_once(extent, taps, stride, dilation, pad):
-    outputs = max(1, (extent - 1) * stride + dilation * (taps - 1) + 1 - pad)
-    axis = phases.along(extent, taps, stride, dilation, pad, outputs)
-    all_phases = [phase for part in axis.parts for phase in part.phases] + list(axis.blank)
-    made = [first + i * step for first, step, count, _ in all_phases for i in range(count)]
-    assert sorted(made) == list(range(outputs))
-
-
-def test_the_core_checks_phases():
-    plan = _core.Plan(_core.Problem("float32", 1, 1, 4, 4, 1, 1, 1), "direct", normal(1, 1, 1, 1))
-    make = lambda phase, extents=(1, 1, 8, 8): _core.InterleavedPlan(  # noqa: E731
-        plan.problem, extents, [(plan, [phase])], [], None, None
-    )
-    good = (0, 2, 4, 0)
-    make((good, good))
-    for bad in [(1, 2, 5, 0), (2, 2, 4, 0), (0, 2, 4, 1), (0, 0, 4, 0), (-1, 2, 4, 0), (0, 2, -1, 0), (0, 2**62, 4, 0)]:
-        with pytest.raises(ValueError, match="phases: expected outputs of the plan and of the whole"):
-            make((good, bad))
-    with pytest.raises(ValueError, match="plans: expected the output's dtype, layout, images and filters"):
-        make((good, good), (1, 2, 8, 8))
+def test_a_program_wants_an_algorithm_for_each_part():
+    axes = ((5, 3, 11, 2, 1, 0, 0), (5, 3, 11, 2, 1, 0, 0))
+    lowering = _core.lower(_core.Layer("transposed", "float32", "NCHW", 1, 4, 2, 1, axes))
+    choices = [("direct", -1, 25.0)] * len(lowering.problems)
+    program = _core.Program(lowering, choices)
+    assert program.algorithms == ("direct",) * 4
+    with pytest.raises(ValueError, match="choices: got 3, expected 4"):
+        _core.Program(lowering, choices[1:])
+    with pytest.raises(ValueError, match="pointwise needs a 1x1 kernel"):
+        _core.Program(lowering, [("pointwise", -1, 25.0)] * 4)
+    x, w, y = normal(1, 4, 5, 5), normal(4, 2, 3, 3), np.empty((1, 2, 11, 11), np.float32)
+    program(x, w, None, y)
+    assert_close(y, truth(x, w, stride=2))
+    for name, arrays in {
+        "x": (x[0, :2], w, None, y),
+        "weight": (x, w[:3], None, y),
+        "out": (x, w, None, y[0, 0]),
+    }.items():
+        with pytest.raises(ValueError, match=f"^{name}: got shape"):
+            program(*arrays)
 
 
 X, W = np.ones((1, 4, 5, 5), np.float32), np.ones((4, 2, 3, 3), np.float32)

@@ -64,6 +64,7 @@ struct Lanes {
                           std::byte* packed) {
     const KernelSet<T>& set = kernel_set<T>(kernels);
     if (!are_channels(p, set)) return false;
+    if (!packed) return true;
     const ChannelLanes<T> channels(p, set);
     // A group's share is as large as in KCRS.
     pack_groups(p, channels.packed_group(), weight, reinterpret_cast<T*>(packed),

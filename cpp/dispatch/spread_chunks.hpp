@@ -11,6 +11,24 @@
 
 namespace fastconv {
 
+// A transposed layer, its numbers by axis.
+struct SpreadShape : Layer {
+  using Numbers = std::array<Extent, 3>;
+  Numbers extents, kernel, outputs, stride, dilation, pads;  // pads: outputs cut off in front
+
+  explicit SpreadShape(const Layer& layer)
+      : Layer(layer),
+        extents(over_axes(&Axis::extent)),
+        kernel(over_axes(&Axis::taps)),
+        outputs(over_axes(&Axis::outputs)),
+        stride(over_axes(&Axis::stride)),
+        dilation(over_axes(&Axis::dilation)),
+        pads(over_axes(&Axis::before)) {}
+
+ private:
+  Numbers over_axes(Extent Axis::* member) const { return {axes[0].*member, axes[1].*member, axes[2].*member}; }
+};
+
 inline Extent volume(const SpreadShape::Numbers& n) { return n[0] * n[1] * n[2]; }
 
 // Inputs of some images: planes and rows of them as lines, and pixels of a line.

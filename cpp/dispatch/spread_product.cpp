@@ -197,33 +197,15 @@ bool run(const SpreadShape& s, const Epilogue<T>& epilogue, const T* input, cons
          });
 }
 
-bool is_sound(const SpreadShape& s) {
-  const auto least = [](const SpreadShape::Numbers& n, Extent low) {
-    return std::all_of(n.begin(), n.end(), [&](Extent i) { return i >= low; });
-  };
-  return s.N >= 0 && s.groups >= 1 && s.C >= 1 && s.K >= 1 && s.C % s.groups == 0 && s.K % s.groups == 0 &&
-         least(s.extents, 1) && least(s.kernel, 1) && least(s.outputs, 1) && least(s.stride, 1) &&
-         least(s.dilation, 1) && least(s.pads, 0);
-}
-
-// The same with pixels along the last axis: planes of one column each are rows of pixels.
-SpreadShape simplified(SpreadShape s) {
-  for (int i = 0; i < 2 && s.extents[2] == 1 && s.kernel[2] == 1 && s.outputs[2] == 1 && s.pads[2] == 0; ++i) {
-    const auto shift = [](SpreadShape::Numbers& n, Extent first) { n = {first, n[0], n[1]}; };
-    for (auto* n : {&s.extents, &s.kernel, &s.outputs, &s.stride, &s.dilation}) shift(*n, 1);
-    shift(s.pads, 0);
-  }
-  return s;
-}
-
 }  // namespace
 
-bool spread_product(const SpreadShape& shape, const Activation& activation, const void* input, const void* weight,
+bool spread_product(const Layer& layer, const Activation& activation, const void* input, const void* weight,
                     const void* bias, void* output) {
-  if (!is_sound(shape))
-    throw std::invalid_argument("spread_product: expected extents of at least 1, divisible by groups");
-  const SpreadShape s = simplified(shape);
-  if (s.N == 0) return true;
+  const std::string reason = invalid(layer);
+  if (!reason.empty()) throw std::invalid_argument(reason);
+  if (layer.kind != Kind::transposed) throw std::invalid_argument("kind: expected a transposed layer");
+  if (layer.N == 0) return true;
+  const SpreadShape s(simplified(layer));
   return with_type(s.dtype, [&](auto t) {
     using T = decltype(t);
     const Epilogue<T> epilogue = epilogue_of<T>(activation, bias, output, nullptr);

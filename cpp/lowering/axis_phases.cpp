@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <utility>
 
 namespace fastconv {
 
@@ -21,6 +22,7 @@ AxisPhases axis_phases(const Axis& axis) {
     AxisPart part;
   };
   std::vector<Group> groups;
+  std::map<std::pair<Extent, Extent>, std::size_t> group_of;  // by start and length
   Extent covered = 0;
   for (auto& [first, taps] : taps_of) {
     std::reverse(taps.begin(), taps.end());
@@ -28,13 +30,13 @@ AxisPhases axis_phases(const Axis& axis) {
     // The input under the first output's first tap; the division leaves no remainder.
     const Extent start = (first + axis.before - taps[0] * axis.dilation) / axis.stride;
     covered += count;
-    auto found = std::find_if(groups.begin(), groups.end(),
-                              [&](const Group& g) { return g.start == start && g.length == length; });
-    if (found == groups.end()) found = groups.insert(groups.end(), Group{start, length, 0, {{}, {}, step, 0, 0}});
+    const auto [known, is_new] = group_of.try_emplace({start, length}, groups.size());
+    if (is_new) groups.push_back({start, length, 0, {{}, {}, step, 0, 0}});
+    Group& group = groups[known->second];
     // Inputs in front that no output looks at: values are made of them, and passed over.
-    found->part.phases.push_back({first, axis.stride, count, std::max<Extent>(start, 0)});
-    found->part.taps.push_back(std::move(taps));
-    found->longest = std::max(found->longest, count);
+    group.part.phases.push_back({first, axis.stride, count, std::max<Extent>(start, 0)});
+    group.part.taps.push_back(std::move(taps));
+    group.longest = std::max(group.longest, count);
   }
   AxisPhases phases{{}, covered == axis.outputs};
   for (Group& g : groups) {

@@ -1,5 +1,7 @@
 #include "fastconv/layer.hpp"
 
+#include <utility>
+
 #include "base/extents.hpp"
 
 namespace fastconv {
@@ -11,12 +13,13 @@ bool is_sound(const Axis& a) {
     if (value < 1 || value > largest_extent) return false;
   for (Extent value : {a.before, a.after})
     if (value < 0 || value > largest_extent) return false;
-  return product_fits({a.dilation, a.taps}) && product_fits({a.stride, a.outputs});
+  return product_fits({a.dilation, a.taps});
 }
 
 // A forward axis has as many outputs as fit.
 bool outputs_fit(const Axis& a) {
-  return (a.outputs - 1) * a.stride + (a.taps - 1) * a.dilation + 1 <= a.extent + a.before + a.after;
+  return product_fits({a.stride, a.outputs}) &&
+         (a.outputs - 1) * a.stride + (a.taps - 1) * a.dilation + 1 <= a.extent + a.before + a.after;
 }
 
 bool is_still(const Axis& a) { return a.taps == 1 && a.stride == 1 && a.before == 0 && a.outputs == a.extent; }
@@ -53,23 +56,34 @@ Layer layer_of(const ConvProblem& p) {
   return layer;
 }
 
+namespace {
+
+// Planes of one column are rows of pixels, which lie along vectors.
+Layer columns_as_rows(Layer layer) {
+  auto& [depth, height, width] = layer.axes;
+  if (width.is_trivial() && !height.is_trivial()) std::swap(height, width);
+  return layer;
+}
+
+}  // namespace
+
 Layer simplified(const Layer& layer) {
   const auto& [depth, height, width] = layer.axes;
-  if (depth.is_trivial()) return layer;
+  if (depth.is_trivial()) return columns_as_rows(layer);
   Layer flat = layer;
   flat.axes[0] = {};
   // Outputs look at pixels of their own place alone: a plane is a row of pixels, and depth is height.
   if (is_still(height) && is_still(width)) {
     flat.axes[1] = depth;
     flat.axes[2] = {height.extent * width.extent, 1, height.outputs * width.outputs};
-    return flat;
+    return columns_as_rows(flat);
   }
   // Planes look at themselves alone, and lie one behind the other as images do.
   if (is_still(depth) && layer.layout == Layout::nhwc) {
     flat.N = layer.N * depth.extent;
-    return flat;
+    return columns_as_rows(flat);
   }
-  return layer;
+  return columns_as_rows(layer);
 }
 
 }  // namespace fastconv

@@ -15,9 +15,13 @@ constexpr Extent waiting_bytes = 4 * 1024 * 1024;
 // How many of `count` items to take at a time: a divisor of it, at least 1.
 Extent portion(Extent count, Extent item_bytes) {
   const Extent most = std::max<Extent>(1, waiting_bytes / std::max<Extent>(item_bytes, 1));
-  for (Extent n = std::min(most, count); n > 1; --n)
-    if (count % n == 0) return n;
-  return 1;
+  if (count <= most) return std::max<Extent>(count, 1);
+  Extent best = 1;
+  for (Extent n = 1; n * n <= count; ++n)
+    if (count % n == 0)
+      for (const Extent divisor : {n, count / n})
+        if (divisor <= most) best = std::max(best, divisor);
+  return best;
 }
 
 // Planes that look at the same taps in depth, one step of the input apart.
@@ -168,7 +172,7 @@ Lowering lower(const Layer& given, const Route& route) {
   } else {
     stacks = route.splits_depth ? split_stacks(depth) : std::vector{whole_stack(depth)};
   }
-  Lowering lowering;
+  Lowering lowering{layer, {}};
   if (!whole) {  // planes between the phases, which see no tap: all planes become background first
     Stage blank;
     blank.planes = {0, 1, depth.outputs, 0};
@@ -193,6 +197,12 @@ Lowering lower(const Layer& given, const Route& route) {
     set_portions(layer, stage);
     lowering.stages.push_back(std::move(stage));
   }
+  return lowering;
+}
+
+Lowering lower(const ConvProblem& problem) {
+  Lowering lowering = lower(layer_of(problem), Route{});
+  lowering.stages[0].parts[0].problem = problem;
   return lowering;
 }
 

@@ -2,8 +2,9 @@
 messages that name the user's own arguments come from :mod:`fastconv.arguments`.
 """
 
+from collections.abc import Sequence
 from contextvars import ContextVar
-from typing import Any, final
+from typing import Any, final, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -121,15 +122,113 @@ class Operation:
     def packed_bytes(self) -> int:
         """Of weights, of all plans that it is made of."""
 
-@final
-class Plan(Operation):
-    """A problem, an algorithm, an ISA and packed weights: everything that is done once.
+# Extent, taps, outputs, stride, dilation; pads before and after (of a transposed layer, outputs cut off).
+_Axis = tuple[int, int, int, int, int, int, int]
+_Triple = tuple[int, int, int]
 
-    activation: None or (kind, a, b), kind one of "clip" (a <= y <= b), "leaky_relu" (slope a),
-    "hardswish", "sigmoid", "silu", "tanh".
-    Raises ValueError if the algorithm rejects the problem.
+@final
+class Layer:
+    """One layer of any operator: extents, and how filters lie along up to three axes. Immutable, comparable, hashable.
+
+    kind: "forward", "transposed" or "weight_gradient". layout: "NCHW" for channels first, whatever the axes, or "NHWC".
+    axes: the last ones of depth, height, width; those that are missing are one pixel of one tap. Raises ValueError if
+    the numbers make no layer, or if a size overflows.
     """
 
+    def __init__(
+        self, kind: str, dtype: str, layout: str, N: int, C: int, K: int, groups: int, axes: Sequence[_Axis]
+    ) -> None: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def layout(self) -> str: ...
+    @property
+    def N(self) -> int: ...
+    @property
+    def C(self) -> int: ...
+    @property
+    def K(self) -> int: ...
+    @property
+    def groups(self) -> int: ...
+    @property
+    def extents(self) -> _Triple: ...
+    @property
+    def kernel(self) -> _Triple: ...
+    @property
+    def outputs(self) -> _Triple: ...
+    @property
+    def stride(self) -> _Triple: ...
+    @property
+    def dilation(self) -> _Triple: ...
+    @property
+    def before(self) -> _Triple: ...
+    @property
+    def output_bytes(self) -> int: ...
+    def __hash__(self) -> int: ...
+    def __eq__(self, other: object) -> bool: ...
+
+@final
+class Lowering:
+    """What a layer is made of: stages of convolutions of images."""
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Of each part of each stage."""
+    @property
+    def layer(self) -> Layer:
+        """As the stages see it: with fewer axes, where the arrays allow."""
+
+def lower(layer: Layer, splits_depth: bool = False) -> Lowering:
+    """Of a forward or transposed layer. splits_depth: planes near the edge apart, with the taps alone that they see."""
+
+def depth_savings(layer: Layer, /) -> _Triple:
+    """Of splitting the depth: products in depth, those with padding, weights that are packed more."""
+
+@final
+class Program:
+    """A layer, its parts and the algorithm of each, for the ISA that was active when it was made; no weights.
+
+    choices: (algorithm, variant, error_limit) of each of the lowering's problems. activation: None or (kind, a, b),
+    kind one of "clip" (a <= y <= b), "leaky_relu" (slope a), "hardswish", "sigmoid", "silu", "tanh".
+    Raises ValueError if an algorithm rejects its part.
+    """
+
+    def __init__(
+        self, lowering: Lowering, choices: list[tuple[str, int, float]], activation: _Activation | None = None
+    ) -> None: ...
+    def __call__(
+        self, x: _Array, weight: _Array, bias: _Array | None, out: _Array, residual: _Array | None = None
+    ) -> None:
+        """Pack the weights, run, forget the weights. Arrays: C-contiguous, aligned, of as many values as the layer has.
+
+        residual: like out, added before the activation; it may be out itself.
+        """
+    @property
+    def lowering(self) -> Lowering: ...
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """Of each part."""
+    @property
+    def isa(self) -> str: ...
+    @property
+    def packed_bytes(self) -> int: ...
+    def workspace_bytes(self, prepared: bool, adds: bool = False) -> int:
+        """Scratch memory of one call with the present number of threads; adds: of one whose residual is its output."""
+    def cost(self, prepared: bool) -> float:
+        """Estimated microseconds of one thread."""
+
+@final
+class Plan(Operation):
+    """A program and its packed weights: everything that is done once.
+
+    From a program, or from one convolution of images and its algorithm. Raises ValueError if the algorithm rejects it.
+    """
+
+    @overload
+    def __init__(self, program: Program, weight: _Array, bias: _Array | None = None) -> None: ...
+    @overload
     def __init__(
         self,
         problem: Problem,
@@ -139,26 +238,22 @@ class Plan(Operation):
         activation: _Activation | None = None,
     ) -> None: ...
     def __call__(self, x: _Array, out: _Array | None = None, residual: _Array | None = None) -> _Array:
-        """x, out: C-contiguous, aligned, of the problem's exact shape and dtype; else ValueError/TypeError.
-
-        residual: like out, added before the activation; it may be out itself.
-        """
+        """Arrays as for a Program."""
     @property
-    def problem(self) -> Problem: ...
+    def problem(self) -> Problem:
+        """Of its first part."""
     @property
-    def algorithm(self) -> str: ...
+    def algorithm(self) -> str:
+        """Likewise."""
     @property
-    def isa(self) -> str: ...
+    def program(self) -> Program: ...
     @property
     def packed_bytes(self) -> int: ...
     @property
+    def isa(self) -> str: ...
+    @property
     def workspace_bytes(self) -> int:
         """Scratch memory of one call with the present number of threads."""
-
-# Of an output along an axis: (first, step, count, skip), and along its rows and columns.
-_PhaseAxis = tuple[int, int, int, int]
-_Phase = tuple[_PhaseAxis, _PhaseAxis]
-_Triple = tuple[int, int, int]
 
 @final
 class IntegerPlan:
@@ -189,96 +284,16 @@ class IntegerPlan:
     @property
     def workspace_bytes(self) -> int: ...
 
-@final
-class InterleavedPlan(Operation):
-    """Plans whose outputs lie interleaved: the phases of a transposed convolution.
-
-    Of a phase, output first + i * step is value skip + i of its plan. Of a plan's filters in each group, the first K /
-    groups belong to its first phase, and so on. extents are N, K, P, Q; dtype and layout are those of `like`. Outputs
-    of the phases `blank` become the activation, the plans' own, of the bias. Every plan takes a divisor of N images.
-    Raises ValueError if a phase leaves its plan or the output.
-    """
-
-    def __init__(
-        self,
-        like: Problem,
-        extents: tuple[int, int, int, int],
-        plans: list[tuple[Plan, list[_Phase]]],
-        blank: list[_Phase],
-        bias: _Array | None,
-        activation: _Activation | None,
-    ) -> None: ...
-    def __call__(self, x: _Array, out: _Array | None = None, residual: _Array | None = None) -> _Array:
-        """x, out, residual: as for Plan."""
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """Of the plans."""
-    @property
-    def packed_bytes(self) -> int: ...
-    @property
-    def workspace_bytes(self) -> int:
-        """Of outputs before they are interleaved; the plans have theirs beside it."""
-
-@final
-class StackedPlan(Operation):
-    """A convolution of volumes as ones of images, whose channels are all the planes that a plane of outputs looks at.
-
-    extents: N, C, D, H * W; K, planes of the output, P * Q; groups. Of a phase: the operation, None for planes that
-    see no tap, and (first, step, count, portion, taps, start, plane_step, tap_step): planes first + j * step, j <
-    count, by an operation on `portion` images; tap m of plane j is input plane start + j * plane_step + m * tap_step.
-    """
-
-    def __init__(
-        self,
-        like: Problem,
-        extents: tuple[int, int, int, int, int, int, int, int],
-        phases: list[tuple[Plan | InterleavedPlan | None, tuple[int, int, int, int, int, int, int, int]]],
-        bias: _Array | None,
-        activation: _Activation | None,
-    ) -> None: ...
-    def __call__(self, x: _Array, out: _Array | None = None, residual: _Array | None = None) -> _Array:
-        """x: (N, C, D, H * W), out, residual: (N, K, planes, P * Q), or channels last; else as for Plan."""
-    @property
-    def packed_bytes(self) -> int: ...
-    @property
-    def workspace_bytes(self) -> int: ...
-
-def phase_filters(
-    weight: _Array, groups: int, rows: tuple[tuple[int, ...], ...], columns: tuple[tuple[int, ...], ...], /
-) -> _Array:
-    """A transposed convolution's weights (C, K // groups, R, S) as filters of a plan: each group's, phase by phase."""
-
-def run_phase_once(
-    problem: Problem,
-    algorithm: str,
-    activation: tuple[str, float, float] | None,
-    x: _Array,
-    weight: _Array,
-    rows: tuple[int, ...],
-    columns: tuple[int, ...],
-    bias: _Array | None,
-    out: _Array | None,
-    residual: _Array | None,
-    /,
-) -> _Array:
-    """run_once with the filters that phase_filters makes for one phase, in workspace."""
-
 def spread_product(
-    layout: str,
-    sizes: tuple[int, int, int, int],
-    axes: tuple[_Triple, _Triple, _Triple, _Triple, _Triple, _Triple],
-    activation: tuple[str, float, float] | None,
+    layer: Layer,
+    activation: _Activation | None,
     x: _Array,
     weight: _Array,
     bias: _Array | None,
-    out: _Array | None,
+    out: _Array,
     /,
-) -> _Array:
-    """A transposed convolution as one product with its weights as they lie: for weights used once.
-
-    sizes: N, C, K, groups. axes, depth first: extents, kernel, outputs, stride, dilation, outputs cut off in front.
-    Arrays are (N, C, D, H * W), (C, K // groups, taps), (K,) and (N, K, planes, P * Q), or channels last.
-    """
+) -> None:
+    """A transposed layer as one product with its weights as they lie: for weights used once."""
 
 class Operator:
     """The call of an operator, and the plans it keeps by shapes of inputs.
@@ -352,38 +367,31 @@ def workspace_bytes(algorithm: str, problem: Problem) -> int:
 
 # --- the remembered call ------------------------------------------------------------------------------------
 def remembered_call(
+    name: str,
     input: object,
     weight: object,
     bias: object,
-    stride: object,
-    padding: object,
-    dilation: object,
-    groups: object,
-    algorithm: object,
-    layout: object,
-    activation: object,
     out: object,
-    workspace_limit: object,
-    accuracy: object,
-    max_error: object,
     residual: object,
     accumulate: object,
     /,
+    *options: object,
 ) -> Any:
     """Run a call like one that was remembered, or return NotImplemented. Never raises for bad arguments."""
 
 def remember(
-    problem: Problem,
+    program: Program,
     shapes: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]],
+    name: str,
     has_bias: bool,
-    chosen: str,
-    spec: _Activation | None,
+    added: int,
     options: tuple[object, ...],
     /,
 ) -> None:
-    """From now on, calls with arrays of these shapes (input, weight, output) and these options run `chosen`.
+    """From now on, calls of that name with arrays of these shapes and these options run the program.
 
-    options: what follows `bias` in :func:`remembered_call`, without `out`. Options that make no key are ignored.
+    shapes: of input, weight and output. added: 0 for nothing, 1 for a residual apart, 2 for the output itself. Options
+    that make no key are ignored.
     """
 
 def run_once(

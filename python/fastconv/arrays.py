@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -140,32 +139,3 @@ def ready(array: Array) -> Array:
 
 def is_ready(array: npt.NDArray[Any]) -> bool:
     return type(array) is np.ndarray and array.flags.carray and array.dtype.isnative
-
-
-class Reshaped(Protocol):
-    """What knows the shapes of an input and an output, as the core has them, and of the output as the user has it."""
-
-    @property
-    def core_shapes(self) -> tuple[Shape, Shape]: ...
-    @property
-    def output_shape(self) -> Shape: ...
-
-
-def run_on(
-    layer: Reshaped,
-    run: Callable[[Array, Array | None, Array | None], Array],
-    x: Array,
-    out: Array | None,
-    residual: Array | None = None,
-) -> Array:
-    """Call run(x, y, r) on arrays as the core takes them, made from checked ones: views of those that are ready."""
-    of_input, of_output = layer.core_shapes
-    direct = out is not None and is_ready(out)
-    added = None if residual is None else ready(residual).reshape(of_output)
-    y = run(ready(x).reshape(of_input), out.reshape(of_output) if out is not None and direct else None, added)
-    y = y.reshape(layer.output_shape)
-    if out is None:
-        return y
-    if not direct:
-        out[...] = y
-    return out

@@ -12,21 +12,21 @@ from typing import Any
 
 import numpy.typing as npt
 
-from fastconv import _core, dispatch, volumes
+from fastconv import _core, layers, programs
 from fastconv.arguments import (
     Activation,
     as_accuracy,
     as_activation,
     as_layout,
     as_workspace_limit,
-    fit,
     lay,
 )
-from fastconv.arrays import as_added, as_array, as_bias, as_out, as_residual, ready, run_on
+from fastconv.arrays import as_added, as_array, as_bias, as_out, as_residual
 from fastconv.borders import as_padding_mode, check_pads, mend, residual_apart
 from fastconv.dispatch import as_algorithm
 from fastconv.dtypes import as_any_array, convert, need_converting
 from fastconv.geometry import LINE, PLANE, VOLUME, AnyPadding, Geometry, Padding, Pair, Space, Steps, as_geometry
+from fastconv.programs import Call, Wanted
 
 _remembered_call = _core.remembered_call
 
@@ -109,24 +109,7 @@ def conv2d(
     array([[[45., 54.],
             [81., 90.]]], dtype=float32)
     """
-    if padding_mode != "zeros":
-        convolve = partial(
-            conv2d,
-            groups=groups,
-            algorithm=algorithm,
-            activation=activation,
-            workspace_limit=workspace_limit,
-            accuracy=accuracy,
-            max_error=max_error,
-            promote=promote,
-        )
-        geometry = as_geometry(stride, padding, dilation, groups, PLANE)
-        added = as_added(residual, accumulate, out)
-        return _with_borders(convolve, padding_mode, geometry, layout, input, weight, bias, out, added)
-    y = _remembered_call(
-        input,
-        weight,
-        bias,
+    options = (
         stride,
         padding,
         dilation,
@@ -134,36 +117,16 @@ def conv2d(
         algorithm,
         layout,
         activation,
-        out,
         workspace_limit,
         accuracy,
         max_error,
-        residual,
-        accumulate,
+        promote,
+        padding_mode,
     )
+    y = _remembered_call("conv2d", input, weight, bias, out, residual, accumulate, *options)
     if y is not NotImplemented:
         return y  # type: ignore[no-any-return]
-    return _first_call(
-        conv2d,
-        PLANE,
-        promote,
-        out,
-        input,
-        weight,
-        bias,
-        stride,
-        padding,
-        dilation,
-        groups,
-        algorithm,
-        layout,
-        activation,
-        workspace_limit,
-        accuracy,
-        max_error,
-        residual,
-        accumulate,
-    )
+    return _first_call(conv2d, PLANE, input, weight, bias, out, residual, accumulate, options)
 
 
 def conv1d(
@@ -212,24 +175,7 @@ def conv1d(
     >>> conv1d(np.arange(5, dtype=np.float32).reshape(1, 5), np.ones((1, 1, 3), np.float32), padding="same")
     array([[1., 3., 6., 9., 7.]], dtype=float32)
     """
-    if padding_mode != "zeros":
-        convolve = partial(
-            conv1d,
-            groups=groups,
-            algorithm=algorithm,
-            activation=activation,
-            workspace_limit=workspace_limit,
-            accuracy=accuracy,
-            max_error=max_error,
-            promote=promote,
-        )
-        geometry = as_geometry(stride, padding, dilation, groups, LINE)
-        added = as_added(residual, accumulate, out)
-        return _with_borders(convolve, padding_mode, geometry, layout, input, weight, bias, out, added)
-    y = _remembered_call(
-        input,
-        weight,
-        bias,
+    options = (
         stride,
         padding,
         dilation,
@@ -237,36 +183,16 @@ def conv1d(
         algorithm,
         layout,
         activation,
-        out,
         workspace_limit,
         accuracy,
         max_error,
-        residual,
-        accumulate,
+        promote,
+        padding_mode,
     )
+    y = _remembered_call("conv1d", input, weight, bias, out, residual, accumulate, *options)
     if y is not NotImplemented:
         return y  # type: ignore[no-any-return]
-    return _first_call(
-        conv1d,
-        LINE,
-        promote,
-        out,
-        input,
-        weight,
-        bias,
-        stride,
-        padding,
-        dilation,
-        groups,
-        algorithm,
-        layout,
-        activation,
-        workspace_limit,
-        accuracy,
-        max_error,
-        residual,
-        accumulate,
-    )
+    return _first_call(conv1d, LINE, input, weight, bias, out, residual, accumulate, options)
 
 
 def conv3d(
@@ -282,6 +208,7 @@ def conv3d(
     layout: str = "NCDHW",
     activation: Activation = None,
     out: npt.NDArray[Any] | None = None,
+    workspace_limit: int | None = None,
     accuracy: str = "balanced",
     max_error: float | None = None,
     promote: bool = False,
@@ -292,7 +219,7 @@ def conv3d(
     """Convolve volumes with K filters (cross-correlation: the filters are not flipped).
 
     The positional arguments and their meaning are those of ``torch.nn.functional.conv3d``. Depth becomes further
-    channels of convolutions of images: see :mod:`fastconv.volumes`. :class:`Conv3d` packs the weights once.
+    channels of convolutions of images. :class:`Conv3d` packs the weights once.
 
     Args:
         input: Volumes, shape (N, C, D, H, W) or (C, D, H, W); with ``layout="NDHWC"`` (N, D, H, W, C) or (D, H, W, C).
@@ -302,7 +229,7 @@ def conv3d(
         stride, dilation: In voxels, at least 1: an int or a (depth, height, width) triple.
         padding: Zeros around the volume: an int, a triple, ``((front, back), (top, bottom), (left, right))``,
             ``"valid"``, ``"same"`` or ``"same_lower"``.
-        groups, activation, out, accuracy, max_error, promote,
+        groups, activation, out, workspace_limit, accuracy, max_error, promote,
             padding_mode, residual, accumulate: As in :func:`conv2d`.
         algorithm: ``"auto"``, or a name from :func:`algorithms`, of the convolutions of images.
         layout: ``"NCDHW"`` or ``"NDHWC"``, of input and output.
@@ -318,104 +245,71 @@ def conv3d(
     array([[[[ 4.,  6.],
              [ 8., 10.]]]], dtype=float32)
     """
-    if padding_mode != "zeros":
-        convolve = partial(
-            conv3d,
-            groups=groups,
-            algorithm=algorithm,
-            activation=activation,
-            accuracy=accuracy,
-            max_error=max_error,
-            promote=promote,
-        )
-        geometry = as_geometry(stride, padding, dilation, groups, VOLUME)
-        added = as_added(residual, accumulate, out)
-        return _with_borders(convolve, padding_mode, geometry, layout, input, weight, bias, out, added)
-    if need_converting(input, weight, promote):
-        convolve = partial(
-            conv3d,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            groups=groups,
-            algorithm=algorithm,
-            layout=layout,
-            accuracy=accuracy,
-            max_error=max_error,
-        )
-        added = as_added(residual, accumulate, out)
-        return convert(convolve, input, weight, bias, out, added, activation=activation, promote=promote)  # type: ignore[no-any-return]
-    x = as_array(input, "input")
-    w = as_array(weight, "weight", x.dtype.name, "input")
-    geometry = as_geometry(stride, padding, dilation, groups, VOLUME)
-    layout = as_layout(layout, VOLUME)
-    limits = as_accuracy(accuracy, max_error)
-    laid = lay(x.shape, w.shape, geometry, layout, ("input", "weight"))
-    volume = volumes.of_convolution(laid, geometry, layout, x.dtype.name)
-    b = as_bias(bias, w)
-    spec = as_activation(activation)
-    y = as_out(out, volume.output_shape, volume.dtype, input=x, weight=w, bias=b)
-    r = as_residual(as_added(residual, accumulate, y), volume.output_shape, volume.dtype, y)
-    own_bias = None if b is None else ready(b)
-    plan = volumes.plan(volume, ready(w), own_bias, spec, as_algorithm(algorithm), limits, prepared=False)
-    return run_on(volume.shapes_for(plan), plan, x, y, r)
+    options = (
+        stride,
+        padding,
+        dilation,
+        groups,
+        algorithm,
+        layout,
+        activation,
+        workspace_limit,
+        accuracy,
+        max_error,
+        promote,
+        padding_mode,
+    )
+    y = _remembered_call("conv3d", input, weight, bias, out, residual, accumulate, *options)
+    if y is not NotImplemented:
+        return y  # type: ignore[no-any-return]
+    return _first_call(conv3d, VOLUME, input, weight, bias, out, residual, accumulate, options)
 
 
 def _first_call(
     function: Callable[..., npt.NDArray[Any]],
     space: Space,
-    promote: bool,
-    out: object,
     input: object,
     weight: object,
     bias: object,
-    *options: Any,
+    out: object,
+    residual: object,
+    accumulate: object,
+    options: tuple[Any, ...],
 ) -> npt.NDArray[Any]:
-    """A call that the core does not remember; `options` are in the order of :func:`conv2d`, without `out`."""
-    stride, padding, dilation, groups, algorithm, layout, activation, workspace_limit, *more = options
-    accuracy, max_error, residual, accumulate = more
+    """A call that the core does not remember; `options` are the function's others, in its order."""
+    stride, padding, dilation, groups, algorithm, layout, activation, *more = options
+    workspace_limit, accuracy, max_error, promote, padding_mode = more
+    kept = partial(
+        function,
+        groups=groups,
+        algorithm=algorithm,
+        workspace_limit=workspace_limit,
+        accuracy=accuracy,
+        max_error=max_error,
+    )
+    if padding_mode != "zeros":
+        convolve = partial(kept, activation=activation, promote=promote)
+        geometry = as_geometry(stride, padding, dilation, groups, space)
+        added = as_added(residual, accumulate, out)
+        return _with_borders(convolve, padding_mode, geometry, layout, input, weight, bias, out, added)
     if need_converting(input, weight, promote):
-        convolve = partial(
-            function,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            groups=groups,
-            algorithm=algorithm,
-            layout=layout,
-            workspace_limit=workspace_limit,
-            accuracy=accuracy,
-            max_error=max_error,
-        )
+        convolve = partial(kept, stride=stride, padding=padding, dilation=dilation, layout=layout)
         added = as_added(residual, accumulate, out)
         return convert(convolve, input, weight, bias, out, added, activation=activation, promote=promote)  # type: ignore[no-any-return]
     x = as_array(input, "input")
     w = as_array(weight, "weight", x.dtype.name, "input")
     geometry = as_geometry(stride, padding, dilation, groups, space)
     limits = as_accuracy(accuracy, max_error)
-    names, shapes = ("input", "weight"), (x.shape, w.shape)
-    layer = limits.applied(fit(*shapes, geometry, as_layout(layout, space), x.dtype.name, names))
-    problem = layer.problem
+    checked = as_layout(layout, space)
+    shapes = x.shape, w.shape
+    laid = lay(*shapes, geometry, checked, ("input", "weight"))
+    form = layers.of_convolution(laid, geometry, checked, x.dtype.name)
     b = as_bias(bias, w)
-    spec = as_activation(activation)
-    limit = as_workspace_limit(workspace_limit)
-    y = as_out(out, layer.output_shape, problem.dtype, input=x, weight=w, bias=b)
-    r = as_residual(as_added(residual, accumulate, y), layer.output_shape, problem.dtype, y)
-    if accumulate and limit is not None:
-        limit = max(limit - problem.output_bytes, 0)  # a copy of what is added to
-    wanted = as_algorithm(algorithm)
-    setting = _core.get_num_threads(), _core.get_isa()
-    if wanted == "auto":
-        problem = dispatch.for_one_call(problem)
-    chosen = dispatch.resolve(wanted, problem, prepared=False, workspace_limit=limit, max_error=limits.most).algorithm
-    w_ready = ready(w).reshape(problem.weight_shape)
-    b_ready = None if b is None else ready(b)
-    y = run_on(layer, lambda x, y, r: _core.run_once(problem, chosen, spec, x, w_ready, b_ready, y, r), x, y, r)
-    # Only now: a call that was not run to its end is not remembered. By the shapes that were checked, whatever became
-    # of the arrays since.
-    if setting == (_core.get_num_threads(), _core.get_isa()):
-        _core.remember(problem, (*shapes, layer.output_shape), b is not None, chosen, spec, options)
-    return y
+    wanted = Wanted(as_algorithm(algorithm), as_activation(activation), limits, as_workspace_limit(workspace_limit))
+    y = as_out(out, form.output_shape, x.dtype.name, input=x, weight=w, bias=b)
+    r = as_residual(as_added(residual, accumulate, y), form.output_shape, x.dtype.name, y)
+    call = Call(function.__name__, shapes, options)
+    return programs.remembered(call, form, wanted, x, w, b, y, r)
 
 
 def _with_borders(

@@ -8,11 +8,12 @@ workspace limit it is the workspace of the present number of threads that has to
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 from fastconv import _core, numerics
-from fastconv._core import Problem
+from fastconv._core import Layer, Problem
 
 # Winograd's transforms cost a multiple of C + K per tile, its gain grows with C * K. Below this, in a group, vectors
 # of channels stay half empty.
@@ -31,6 +32,13 @@ OWN_LOOPS = ("in place", "in place, the image sliding over the kernel")
 # margin costs little and keeps layers at the border with the algorithms whose errors are local.
 LARGE_KERNEL = 25
 FFT_MARGIN = 0.75
+
+# One product with the weights as they lie, most inputs per channel: a value costs 0.5 to 1 ns to add up, a weight 2 ns
+# to bring into order. By stride 1 convolutions have Winograd's transforms to win back what their weights cost. (One
+# thread; 512 -> 256 by 2, 16 taps, on 32 pixels: 1.7 ms against 7 to 17; 256 -> 128 on 256: 2.8 against 3.6; 3x3 by 1,
+# 512 -> 512 on 196: 10.2 against 10.8.)
+INPUTS_PER_CHANNEL = 2.0
+INPUTS_PER_CHANNEL_BY_1 = 0.2
 
 
 class Choice(NamedTuple):
@@ -145,6 +153,29 @@ RULES = (
     Rule("reference", "nothing else accepts the problem within the limit", lambda p, _: True),
     Rule("dense", "nothing else accepts the problem within the limit", lambda p, _: True),
 )
+
+
+def pays_as_one_product(layer: Layer) -> bool:
+    """Whether a transposed layer whose weights are used once runs as one product and additions.
+
+    Parts want weights in an order of their own, which takes two passes over them. The product of the inputs with the
+    weights as they are, (C) x (K / groups, taps), needs none, but makes a value for each input, filter and tap, which
+    is then added to the output under it. So it pays where there are few inputs and many channels.
+
+    Source: the product before the additions is that of Chellapilla, Puri and Simard, 2006, transposed.
+    """
+    most = INPUTS_PER_CHANNEL_BY_1 if set(layer.stride) == {1} else INPUTS_PER_CHANNEL
+    return layer.N * math.prod(layer.extents) <= most * (layer.C // layer.groups)
+
+
+def splits_depth(layer: Layer, prepared: bool) -> bool:
+    """Whether products with padding in depth take longer than to bring the weights of more parts into order.
+
+    A weight takes about as long as 100 products. Prepared forms do it once, but keep all these weights.
+    """
+    products, wasted, weights = _core.depth_savings(layer)
+    pixels = layer.N * math.prod(layer.outputs[1:])
+    return wasted * 12 > products and (prepared or wasted * pixels > 100 * weights)
 
 
 def for_one_call(problem: Problem) -> Problem:

@@ -1,6 +1,6 @@
 """Gradients of convolutions, with the names, arguments and meaning of ``torch.nn.grad``.
 
-By the input they are transposed convolutions, so :mod:`fastconv.phases` computes them; by the weights they are a matrix
+By the input they are transposed convolutions, and computed as these; by the weights they are a matrix
 product over all outputs of all images, a block of outputs at a time.
 """
 
@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastconv import _core, volumes
-from fastconv.arguments import Array, Laid, Shape, as_accuracy, as_layout, fit, lay
+from fastconv import _core
+from fastconv.arguments import BALANCED, Array, Laid, Shape, as_layout, fit, lay
 from fastconv.arrays import as_array, as_out, is_ready, ready
 from fastconv.geometry import LINE, PLANE, VOLUME, AnyPadding, Geometry, Padding, Pair, Space, Steps, as_geometry
-from fastconv.phases import REMEMBERED
-from fastconv.spread import Spread, fit_transposed, run_once
+from fastconv.planes import put_planes
+from fastconv.programs import Call, Wanted
+from fastconv.spread import Spread, fit_transposed
+from fastconv.transposed import transposed_once
 
+REMEMBERED = 256
 # Layers that were checked before: a check takes as long as a small layer. Only of tuples of ints, as 1.0 equals 1.
 _lay = lru_cache(maxsize=REMEMBERED)(lay)
 _fit = lru_cache(maxsize=REMEMBERED)(fit)
@@ -51,7 +54,7 @@ def conv1d_input(
         `out`, or a new array of shape `input_size`.
     Raises:
         ValueError, TypeError: As :func:`conv2d_input` does.
-    Source: :mod:`fastconv.phases`.
+    Source: polyphase filters, Crochiere and Rabiner, Multirate Digital Signal Processing, 1983.
     """
     return _by_input(LINE, input_size, weight, grad_output, stride, padding, dilation, groups, layout, out)
 
@@ -82,7 +85,7 @@ def conv2d_input(
     Raises:
         ValueError: Shapes disagree, or a number is out of range.
         TypeError: An argument of another type, or dtypes that are unsupported or differ.
-    Source: :mod:`fastconv.phases`.
+    Source: polyphase filters, Crochiere and Rabiner, Multirate Digital Signal Processing, 1983.
 
     >>> conv2d_input((1, 1, 4), np.ones((1, 1, 1, 2), np.float32), np.ones((1, 1, 3), np.float32))
     array([[[1., 2., 2., 1.]]], dtype=float32)
@@ -183,7 +186,7 @@ def conv3d_input(
         `out`, or a new array of shape `input_size`.
     Raises:
         ValueError, TypeError: As :func:`conv2d_input` does.
-    Source: :mod:`fastconv.phases`.
+    Source: polyphase filters, Crochiere and Rabiner, Multirate Digital Signal Processing, 1983.
     """
     return _by_input(VOLUME, input_size, weight, grad_output, stride, padding, dilation, groups, layout, out)
 
@@ -221,15 +224,19 @@ def conv3d_weight(
 
 def _by_input(space: Space, input_size: object, weight: object, grad_output: object, *options: Any) -> npt.NDArray[Any]:
     *numbers, layout, out = options
+    name, told = f"conv{space.rank}d_input", (input_size, *numbers, layout)
+    known = _core.remembered_call(name, grad_output, weight, None, out, None, False, *told)
+    if known is not NotImplemented:
+        return known  # type: ignore[no-any-return]
     w = as_array(weight, "weight")
     dy = as_array(grad_output, "grad_output", w.dtype.name, "weight")
     layout = as_layout(layout, space)
     laid, geometry = _forward(space, input_size, w.shape, ("input_size", "weight"), dy, layout, numbers)
     spread = Spread(geometry.stride, laid.pads, (0,) * space.rank, geometry.groups, geometry.dilation, space)
-    layer = fit_transposed(dy.shape, w.shape, spread, layout, w.dtype.name, ("grad_output", "weight"), laid.extents)
-    y = as_out(out, layer.output_shape, layer.dtype, weight=w, grad_output=dy)
-    limits = as_accuracy("balanced", None)
-    return run_once(layer, dy, w, None, None, "auto", limits, y)
+    shapes = dy.shape, w.shape
+    form = fit_transposed(*shapes, spread, layout, w.dtype.name, ("grad_output", "weight"), laid.extents)
+    y = as_out(out, form.output_shape, w.dtype.name, weight=w, grad_output=dy)
+    return transposed_once(Call(name, shapes, told), form, Wanted("auto", None, BALANCED), dy, w, None, y)
 
 
 def _by_weight(
@@ -243,9 +250,8 @@ def _by_weight(
     shape = laid.K, laid.C // geometry.groups, *laid.kernel
     y = as_out(out, shape, x.dtype.name, input=x, grad_output=dy)
     if space is VOLUME:
-        volume = volumes.of_convolution(laid, geometry, layout, x.dtype.name)
         images = (x, dy) if laid.batched else (x[np.newaxis], dy[np.newaxis])
-        result = volumes.weight_gradient(volume, *images)
+        result = _by_weight_of_volumes(laid, geometry, layout, *images)
         if y is None:
             return np.ascontiguousarray(result)
         y[...] = result
@@ -259,6 +265,30 @@ def _by_weight(
     if direct is None:
         y[...] = result.reshape(shape)
     return y
+
+
+def _by_weight_of_volumes(laid: Laid, geometry: Geometry, layout: str, x: Array, dy: Array) -> Array:
+    """(K, C // groups, T, R, S) of a convolution, from its input and the gradient of its output, with all axes.
+
+    Every plane of outputs is an image, and the planes it looks at are copied to be that image's channels: workspace of
+    T times the input.
+    """
+    if layout == VOLUME.layouts[1]:
+        x, dy = np.moveaxis(x, -1, 1), np.moveaxis(dy, -1, 1)
+    T, groups = laid.kernel[0], geometry.groups
+    N, C, _, H, W = x.shape
+    K, planes, P, Q = dy.shape[1:]
+    stacked = np.zeros((N, planes, groups, C // groups, T, H, W), x.dtype)
+    steps_in_depth = geometry.stride[0], geometry.dilation[0]
+    put_planes(x, -laid.pads[0][0], *steps_in_depth, stacked.transpose(0, 1, 4, 2, 3, 5, 6))
+    images = stacked.reshape(N * planes, C * T, H, W)
+    gradients = np.ascontiguousarray(dy.transpose(0, 2, 1, 3, 4)).reshape(N * planes, K, P, Q)
+    (top, bottom), (left, right) = laid.pads[1:]
+    sizes = N * planes, C * T, H, W, K, *laid.kernel[1:]
+    steps = *geometry.stride[1:], top, bottom, left, right, *geometry.dilation[1:]
+    problem = _core.Problem(x.dtype.name, *sizes, *steps, groups)  # type: ignore[call-arg]
+    dw: Array = _core.weight_gradient(problem, images, gradients, None)
+    return dw.reshape(K, C // groups, *laid.kernel)
 
 
 def _forward(

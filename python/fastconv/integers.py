@@ -17,8 +17,8 @@ from fastconv.arrays import as_out, is_ready, ready
 from fastconv.dtypes import as_any_array, as_tensor, is_tensor
 from fastconv.geometry import AnyPadding, Steps
 from fastconv.integer_arguments import IntegerArray, Requantization, Sums, as_bytes, as_sums, byte_type
+from fastconv.planes import put_planes
 from fastconv.prepared_call import Keeping
-from fastconv.volumes import put_planes
 
 __all__ = ["ConvInteger", "Requantization", "conv_integer"]
 

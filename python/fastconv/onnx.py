@@ -15,14 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from fastconv import integers
-from fastconv.arguments import as_accuracy
+from fastconv.arguments import BALANCED
 from fastconv.arrays import as_array, as_bias_of
 from fastconv.conv import conv1d, conv2d, conv3d
 from fastconv.dtypes import as_any_array
 from fastconv.geometry import LINE, PLANE, VOLUME, Pads, as_int
 from fastconv.integer_arguments import zero_points
 from fastconv.integers import Requantization
-from fastconv.spread import Spread, as_spread, as_spread_filters, fit_transposed, run_once
+from fastconv.programs import Call, Wanted
+from fastconv.spread import Spread, as_spread, as_spread_filters, fit_transposed
+from fastconv.transposed import transposed_once
 
 __all__ = ["conv", "conv_integer", "conv_transpose", "operators", "qlinear_conv"]
 
@@ -112,9 +114,10 @@ def conv_transpose(
         outputs = tuple(size * step for size, step in zip(x.shape[2:], stride, strict=True))
     if outputs is not None:
         spread = spread._replace(padding=_pads_for(outputs, x.shape[2:], shape[2:], spread, auto_pad))
-    layer = fit_transposed(x.shape, shape, spread, space.layouts[0], x.dtype.name, ("X", "W"), outputs)
-    bias = as_bias_of(layer.K, B, w)
-    return run_once(layer, x, w, bias, None, "auto", as_accuracy("balanced", None), None)
+    form = fit_transposed(x.shape, shape, spread, space.layouts[0], x.dtype.name, ("X", "W"), outputs)
+    bias = as_bias_of(form.layer.K, B, w)
+    call = Call("onnx", (x.shape, shape), (spread.stride, spread.padding, outputs, spread.groups, spread.dilation))
+    return transposed_once(call, form, Wanted("auto", None, BALANCED), x, w, bias, None)
 
 
 def conv_integer(

@@ -11,11 +11,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy.typing as npt
 
-from fastconv import _core, dispatch, introspection, volumes
+from fastconv import introspection, layers
 from fastconv.arguments import (
     Activation,
     Array,
-    Layer,
     Shape,
     as_accuracy,
     as_activation,
@@ -25,13 +24,15 @@ from fastconv.arguments import (
     fit,
     lay,
 )
-from fastconv.arrays import Reshaped, ready
+from fastconv.arrays import ready
 from fastconv.borders import as_padding_mode
 from fastconv.composite import Bordered, Converted, as_own_bias, as_weight
 from fastconv.dispatch import as_algorithm
 from fastconv.dtypes import check_activation, is_converted
 from fastconv.geometry import LINE, PLANE, VOLUME, AnyPadding, Geometry, Space, Steps, as_geometry
+from fastconv.layers import Form
 from fastconv.prepared_call import Prepared
+from fastconv.programs import Wanted
 
 
 class _Recipe(NamedTuple):
@@ -48,21 +49,14 @@ class _Recipe(NamedTuple):
     max_error: float | None
     padding_mode: str
 
-    def layer(self, input_shape: object, name: str) -> Layer:
-        names = (name, "weight")
-        layer = fit(input_shape, self.weight.shape, self.geometry, self.layout, self.weight.dtype.name, names)
-        return as_accuracy(self.accuracy, self.max_error).applied(layer)
+    @property
+    def wanted(self) -> Wanted:
+        limits = as_accuracy(self.accuracy, self.max_error)
+        return Wanted(self.algorithm, as_activation(self.activation), limits, self.workspace_limit)
 
-    def plan(self, layer: Layer) -> _core.Plan:
-        chosen = dispatch.resolve(
-            self.algorithm,
-            layer.problem,
-            prepared=True,
-            workspace_limit=self.workspace_limit,
-            max_error=self.max_error,
-        ).algorithm
-        weight = self.weight.reshape(layer.problem.weight_shape)
-        return _core.Plan(layer.problem, chosen, weight, self.bias, as_activation(self.activation))
+    def form(self, input_shape: object, name: str) -> Form:
+        laid = lay(input_shape, self.weight.shape, self.geometry, self.layout, (name, "weight"))
+        return layers.of_convolution(laid, self.geometry, self.layout, self.weight.dtype.name)
 
 
 class _Convolution(Prepared):
@@ -128,11 +122,6 @@ class _Convolution(Prepared):
             return Converted(partial(make, padding=recipe.geometry.padding, mode="zeros"), recipe.weight, recipe.bias)
         return None
 
-    def _prepare(self, recipe: _Recipe, input_shape: Shape) -> tuple[_core.Plan | _core.StackedPlan, Reshaped]:
-        layer = recipe.layer(input_shape, "x")
-        plan = self._kept(recipe, input_shape)
-        return recipe.plan(layer) if plan is None else plan, layer
-
     def __repr__(self) -> str:
         recipe = self._recipe
         parts = [f"weight={recipe.weight.dtype.name}{list(recipe.weight.shape)}"]
@@ -145,7 +134,7 @@ class _Convolution(Prepared):
 
 
 class _Explained(_Convolution):
-    """Of operators that are one layer of the core."""
+    """Of operators that are one convolution of images."""
 
     def explain(self, input_shape: Shape) -> introspection.Explanation:
         """What would run for an input of this shape, and why: :func:`fastconv.explain` with this operator's arguments.
@@ -160,13 +149,15 @@ class _Explained(_Convolution):
         if self._made_of is not None:
             return self._made_of.operators[0].explain(input_shape)  # type: ignore[no-any-return]
         recipe = self._recipe
-        layer = recipe.layer(input_shape, "input_shape")
+        names = ("input_shape", "weight")
+        layer = fit(input_shape, recipe.weight.shape, recipe.geometry, recipe.layout, recipe.weight.dtype.name, names)
+        wanted = recipe.wanted
         return introspection.explain_layer(
-            layer,
-            recipe.algorithm,
+            wanted.limits.applied(layer),
+            wanted.algorithm,
             prepared=True,
-            workspace_limit=recipe.workspace_limit,
-            max_error=recipe.max_error,
+            workspace_limit=wanted.workspace_limit,
+            max_error=wanted.limits.most,
         )
 
 
@@ -232,16 +223,16 @@ class Conv2d(_Explained):
 class Conv3d(_Convolution):
     """A convolution of volumes with weights of its own, packed once per shape of input: ``op(x)``, ``op(x, out=y)``.
 
-    As :class:`Conv2d` in everything but the shapes, which are those of :func:`conv3d`; `workspace_limit` is not heeded.
+    As :class:`Conv2d` in everything but the shapes, which are those of :func:`conv3d`.
 
     Args:
         weight: Filters, shape (K, C // groups, T, R, S), float32, float64, half precision or complex.
         bias: One value per filter, shape (K,), of the dtype of `weight`; or None.
         stride, padding, dilation, groups, layout: As in :func:`conv3d`.
-        algorithm, activation, accuracy, max_error, padding_mode: As in :class:`Conv2d`.
+        algorithm, activation, workspace_limit, accuracy, max_error, padding_mode: As in :class:`Conv2d`.
     Raises:
         ValueError, TypeError: As :class:`Conv2d` does.
-    Source: :mod:`fastconv.volumes`.
+    Source: cpp/include/fastconv/lowering.hpp.
 
     >>> Conv3d(np.ones((1, 1, 2, 2, 2), np.float32))(np.ones((1, 2, 2, 3), np.float32))
     array([[[[8., 8.]]]], dtype=float32)
@@ -249,27 +240,9 @@ class Conv3d(_Convolution):
 
     _space = VOLUME
 
-    def _volume(self, recipe: _Recipe, input_shape: object, name: str) -> volumes.Volume:
-        laid = lay(input_shape, recipe.weight.shape, recipe.geometry, recipe.layout, (name, "weight"))
-        return volumes.of_convolution(laid, recipe.geometry, recipe.layout, recipe.weight.dtype.name)
-
     def explain(self, input_shape: Shape) -> tuple[introspection.Explanation, ...]:
         """As :meth:`Conv2d.explain`, of each convolution of images that this one is made of."""
-        if self._made_of is not None:
-            return self._made_of.operators[0].explain(input_shape)  # type: ignore[no-any-return]
-        recipe = self._recipe
-        problems = self._volume(recipe, input_shape, "input_shape").problems()
-        limits = as_accuracy(recipe.accuracy, recipe.max_error)
-        return introspection.explain_problems(problems, recipe.algorithm, limits)
-
-    def _prepare(self, recipe: _Recipe, input_shape: Shape) -> tuple[_core.Plan | _core.StackedPlan, Reshaped]:
-        volume = self._volume(recipe, input_shape, "x")
-        plan = self._kept(recipe, input_shape)
-        if plan is None:
-            limits = as_accuracy(recipe.accuracy, recipe.max_error)
-            spec = as_activation(recipe.activation)
-            plan = volumes.plan(volume, recipe.weight, recipe.bias, spec, recipe.algorithm, limits, prepared=True)
-        return plan, volume.shapes_for(plan)
+        return self._explain_parts(input_shape)
 
 
 # What repr() shows unless it has this value (layout: the first of the space's), beside the geometry.

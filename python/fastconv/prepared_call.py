@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from fastconv import _core
+from fastconv import _core, introspection, programs
 from fastconv.arguments import Array, Shape
-from fastconv.arrays import Reshaped, as_added, as_array, as_out, as_residual, run_on
+from fastconv.arrays import as_added, as_array, as_out, as_residual
 from fastconv.composite import Bordered, Converted, on_tensors
 from fastconv.dtypes import is_tensor
+from fastconv.layers import Form
 
 # Of what `__getstate__` returns: another meaning of its fields makes it another number.
 PICKLE_VERSION = 1
@@ -75,9 +76,23 @@ class Prepared(Keeping):
         """What calls go to, if one plan is not enough."""
         raise NotImplementedError
 
-    def _prepare(self, recipe: Any, input_shape: Shape) -> tuple[Any, Reshaped]:
-        """The plan for inputs of this shape, kept or made, and the shapes it has."""
-        raise NotImplementedError
+    def _prepare(self, recipe: Any, input_shape: Shape) -> tuple[_core.Plan, Form]:
+        """The plan for inputs of this shape, kept or made, and the layer."""
+        form = recipe.form(input_shape, "x")
+        plan = self._kept(recipe, input_shape)
+        if plan is None:
+            program = programs.make(form.layer, recipe.wanted, prepared=True)
+            plan = _core.Plan(program, recipe.weight, recipe.bias)
+        return plan, form
+
+    def _explain_parts(self, input_shape: Shape) -> tuple[introspection.Explanation, ...]:
+        """Of each convolution of images that this operator is made of."""
+        if self._made_of is not None:
+            return self._made_of.operators[0].explain(input_shape)  # type: ignore[no-any-return]
+        recipe = self._recipe
+        wanted = recipe.wanted
+        _, problems = programs.parts(recipe.form(input_shape, "input_shape").layer, wanted, prepared=True)
+        return introspection.explain_problems(problems, wanted.algorithm, wanted.limits)
 
     def _checked_call(
         self, x: object, out: object = None, *, residual: object = None, accumulate: object = False
@@ -91,10 +106,10 @@ class Prepared(Keeping):
         dtype = recipe.weight.dtype.name
         images = as_array(x, "x", dtype, "weight")
         shape = images.shape
-        plan, layer = self._prepare(recipe, shape)
-        y = as_out(out, layer.output_shape, dtype, x=images)
-        added = as_residual(as_added(residual, accumulate, y), layer.output_shape, dtype, y)
-        result = run_on(layer, plan, images, y, added)
+        plan, form = self._prepare(recipe, shape)
+        y = as_out(out, form.output_shape, dtype, x=images)
+        added = as_residual(as_added(residual, accumulate, y), form.output_shape, dtype, y)
+        result = programs.run(plan, form, images, y, added)
         if self._kept(recipe, shape) is None:
-            self._keep_plan(recipe, shape, layer.output_shape, plan, plan.packed_bytes)
+            self._keep_plan(recipe, shape, form.output_shape, plan, plan.packed_bytes)
         return result

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy.typing as npt
 
-from fastconv import _core, introspection
+from fastconv import introspection
 from fastconv.arguments import (
     Activation,
     Array,
@@ -15,8 +15,9 @@ from fastconv.arguments import (
     as_activation,
     as_layout,
     as_shape,
+    as_workspace_limit,
 )
-from fastconv.arrays import Reshaped, ready
+from fastconv.arrays import ready
 from fastconv.composite import Converted, as_own_bias, as_weight
 from fastconv.dispatch import as_algorithm
 from fastconv.dtypes import check_activation, is_converted
@@ -28,10 +29,10 @@ from fastconv.geometry import (
     Space,
     Steps,
 )
-from fastconv.phases import Transposed
+from fastconv.layers import Form
 from fastconv.prepared_call import Prepared
-from fastconv.spread import Spread, as_spread, as_spread_filters, fit_transposed, make_plan
-from fastconv.volumes import Volume
+from fastconv.programs import Wanted
+from fastconv.spread import Spread, as_spread, as_spread_filters, fit_transposed
 
 
 class _Recipe(NamedTuple):
@@ -43,8 +44,19 @@ class _Recipe(NamedTuple):
     algorithm: str
     activation: Activation
     layout: str
+    workspace_limit: int | None
     accuracy: str
     max_error: float | None
+
+    @property
+    def wanted(self) -> Wanted:
+        limits = as_accuracy(self.accuracy, self.max_error)
+        return Wanted(self.algorithm, as_activation(self.activation), limits, self.workspace_limit)
+
+    def form(self, input_shape: object, name: str) -> Form:
+        w = self.weight
+        shape = as_shape(input_shape, name, f"{self.layout} {self.layout[1:]}")
+        return fit_transposed(shape, w.shape, self.spread, self.layout, w.dtype.name, (name, "weight"))
 
 
 class _Transposition(Prepared):
@@ -66,6 +78,7 @@ class _Transposition(Prepared):
         algorithm: str = "auto",
         activation: Activation = None,
         layout: str | None = None,
+        workspace_limit: int | None = None,
         accuracy: str = "balanced",
         max_error: float | None = None,
     ) -> None:
@@ -82,6 +95,7 @@ class _Transposition(Prepared):
             as_algorithm(algorithm),
             activation,
             self._space.layouts[0] if layout is None else as_layout(layout, self._space),
+            as_workspace_limit(workspace_limit),
             *as_accuracy(accuracy, max_error),
         )
         self._set(recipe)
@@ -111,29 +125,7 @@ class _Transposition(Prepared):
         Raises:
             ValueError, TypeError: As a call with an input of this shape would.
         """
-        if self._made_of is not None:
-            return self._made_of.operators[0].explain(input_shape)  # type: ignore[no-any-return]
-        recipe = self._recipe
-        limits = as_accuracy(recipe.accuracy, recipe.max_error)
-        # A tuple of ints: what is remembered of layers takes no list, and 1.0 for 1.
-        shape = as_shape(input_shape, "input_shape", f"{recipe.layout} {recipe.layout[1:]}")
-        problems = self._layer(recipe, shape, "input_shape").problems()
-        return introspection.explain_problems(problems, recipe.algorithm, limits)
-
-    def _layer(self, recipe: _Recipe, input_shape: object, name: str) -> Transposed | Volume:
-        w = recipe.weight
-        return fit_transposed(input_shape, w.shape, recipe.spread, recipe.layout, w.dtype.name, (name, "weight"))
-
-    def _prepare(
-        self, recipe: _Recipe, input_shape: Shape
-    ) -> tuple[_core.InterleavedPlan | _core.StackedPlan, Reshaped]:
-        layer = self._layer(recipe, input_shape, "x")
-        plan = self._kept(recipe, input_shape)
-        if plan is not None:
-            return plan, layer.shapes_for(plan) if isinstance(layer, Volume) else layer
-        limits = as_accuracy(recipe.accuracy, recipe.max_error)
-        spec = as_activation(recipe.activation)
-        return make_plan(layer, recipe.weight, recipe.bias, spec, recipe.algorithm, limits, prepared=True)
+        return self._explain_parts(input_shape)
 
     def __repr__(self) -> str:
         w = self._recipe.weight
@@ -149,10 +141,10 @@ class ConvTranspose1d(_Transposition):
         weight: Filters, shape (C, K // groups, S), float32, float64, half precision or complex.
         bias: One value per channel of the output, shape (K,); or None.
         stride, padding, output_padding, groups, dilation, layout: As in :func:`conv_transpose1d`.
-        algorithm, activation, accuracy, max_error: As in :class:`ConvTranspose2d`.
+        algorithm, activation, workspace_limit, accuracy, max_error: As in :class:`ConvTranspose2d`.
     Raises:
         ValueError, TypeError: As :class:`ConvTranspose2d` does.
-    Source: :mod:`fastconv.phases`.
+    Source: cpp/include/fastconv/lowering.hpp.
     """
 
     _space = LINE
@@ -167,10 +159,10 @@ class ConvTranspose3d(_Transposition):
         weight: Filters, shape (C, K // groups, T, R, S), float32, float64, half precision or complex.
         bias: One value per channel of the output, shape (K,); or None.
         stride, padding, output_padding, groups, dilation, layout: As in :func:`conv_transpose3d`.
-        algorithm, activation, accuracy, max_error: As in :class:`ConvTranspose2d`.
+        algorithm, activation, workspace_limit, accuracy, max_error: As in :class:`ConvTranspose2d`.
     Raises:
         ValueError, TypeError: As :class:`ConvTranspose2d` does.
-    Source: :mod:`fastconv.phases`, :mod:`fastconv.volumes`.
+    Source: cpp/include/fastconv/lowering.hpp.
     """
 
     _space = VOLUME
@@ -187,10 +179,11 @@ class ConvTranspose2d(_Transposition):
         bias: One value per channel of the output, shape (K,), of the dtype of `weight`; or None.
         stride, padding, output_padding, groups, dilation: As in :func:`conv_transpose2d`.
         algorithm, activation, layout, accuracy, max_error: As in :func:`conv_transpose2d`.
+        workspace_limit: Most workspace of a call, in bytes; None for no limit.
     Raises:
         ValueError: A number is out of range, shapes disagree, or a name is unknown.
         TypeError: An argument of another type, or dtypes that are unsupported or differ.
-    Source: :mod:`fastconv.phases`.
+    Source: cpp/include/fastconv/lowering.hpp.
 
     >>> op = ConvTranspose2d(np.ones((1, 1, 2, 2), np.float32), stride=2)
     >>> op(np.array([[[1, 2]]], np.float32))

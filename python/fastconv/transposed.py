@@ -1,6 +1,6 @@
 """Transposed convolutions: :func:`conv_transpose1d`, :func:`conv_transpose2d`, :func:`conv_transpose3d`.
 
-:mod:`fastconv.phases` says how they are computed.
+They are computed as dense convolutions, one for each phase of the stride: cpp/include/fastconv/lowering.hpp.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy.typing as npt
 
+from fastconv import _core, programs
 from fastconv.arguments import (
     Activation,
+    Array,
     as_accuracy,
     as_activation,
     as_layout,
+    as_workspace_limit,
 )
 from fastconv.arrays import as_added, as_array, as_bias_of, as_out, as_residual
 from fastconv.dispatch import as_algorithm
@@ -30,19 +33,27 @@ from fastconv.geometry import (
     Space,
     Steps,
 )
-from fastconv.spread import as_spread, as_spread_filters, fit_transposed, run_once
+from fastconv.layers import Form
+from fastconv.programs import Call, Wanted
+from fastconv.spread import as_spread, as_spread_filters, fit_transposed
+
+_remembered_call = _core.remembered_call
 
 
-def _convolve(
+def _first_call(
     function: Callable[..., npt.NDArray[Any]],
     space: Space,
     input: object,
     weight: object,
     bias: object,
-    *options: Any,
+    out: object,
+    residual: object,
+    accumulate: object,
+    options: tuple[Any, ...],
 ) -> npt.NDArray[Any]:
-    stride, padding, output_padding, groups, dilation, algorithm, layout, activation, out, *more = options
-    accuracy, max_error, promote, residual, accumulate = more
+    """A call that the core does not remember; `options` are the function's others, in its order."""
+    stride, padding, output_padding, groups, dilation, algorithm, layout, activation, *more = options
+    workspace_limit, accuracy, max_error, promote = more
     if need_converting(input, weight, promote):
         convolve = partial(
             function,
@@ -53,6 +64,7 @@ def _convolve(
             dilation=dilation,
             algorithm=algorithm,
             layout=layout,
+            workspace_limit=workspace_limit,
             accuracy=accuracy,
             max_error=max_error,
         )
@@ -61,15 +73,31 @@ def _convolve(
     x = as_array(input, "input")
     w = as_array(weight, "weight", x.dtype.name, "input")
     spread = as_spread(stride, padding, output_padding, groups, dilation, space)
-    shape = as_spread_filters(w.shape, spread.groups, space)
-    layer = fit_transposed(x.shape, shape, spread, as_layout(layout, space), x.dtype.name)
-    b = as_bias_of(layer.K, bias, w)
-    spec = as_activation(activation)
+    shapes = x.shape, as_spread_filters(w.shape, spread.groups, space)
+    form = fit_transposed(*shapes, spread, as_layout(layout, space), x.dtype.name)
+    b = as_bias_of(form.layer.K, bias, w)
     limits = as_accuracy(accuracy, max_error)
-    chosen = as_algorithm(algorithm)
-    y = as_out(out, layer.output_shape, layer.dtype, input=x, weight=w, bias=b)
-    r = as_residual(as_added(residual, accumulate, y), layer.output_shape, layer.dtype, y)
-    return run_once(layer, x, w, b, spec, chosen, limits, y, r)
+    wanted = Wanted(as_algorithm(algorithm), as_activation(activation), limits, as_workspace_limit(workspace_limit))
+    y = as_out(out, form.output_shape, x.dtype.name, input=x, weight=w, bias=b)
+    r = as_residual(as_added(residual, accumulate, y), form.output_shape, x.dtype.name, y)
+    call = Call(function.__name__, shapes, options)
+    return transposed_once(call, form, wanted, x, w, b, y, r)
+
+
+def transposed_once(
+    call: Call,
+    form: Form,
+    wanted: Wanted,
+    x: Array,
+    w: Array,
+    b: Array | None,
+    out: npt.NDArray[Any] | None,
+    residual: Array | None = None,
+) -> Array:
+    """A transposed layer's result for checked arrays, with weights that are used once."""
+    if programs.as_one_product(form.layer, wanted, residual):
+        return programs.product(form, x, w, b, wanted.activation, out)
+    return programs.remembered(call, form, wanted, x, w, b, out, residual)
 
 
 def conv_transpose2d(
@@ -86,6 +114,7 @@ def conv_transpose2d(
     layout: str = "NCHW",
     activation: Activation = None,
     out: npt.NDArray[Any] | None = None,
+    workspace_limit: int | None = None,
     accuracy: str = "balanced",
     max_error: float | None = None,
     promote: bool = False,
@@ -109,7 +138,8 @@ def conv_transpose2d(
         groups: Channels of input and output are cut into this many groups, each convolved on its own.
         dilation: Distance of neighbouring taps in output pixels, at least 1: an int or a (height, width) pair.
         algorithm: ``"auto"``, or a name from :func:`algorithms`, for every phase.
-        layout, activation, out, accuracy, max_error, promote, residual, accumulate: As in :func:`conv2d`.
+        layout, activation, out, workspace_limit, accuracy, max_error, promote, residual,
+            accumulate: As in :func:`conv2d`.
     Returns:
         `out`, or a new array of shape (N, K, P, Q), or (N, P, Q, K) with ``layout="NHWC"``, or without N if `input` has
         none. P = (H - 1) * stride_h - top - bottom + dilation_h * (R - 1) + output_padding_h + 1; Q likewise.
@@ -117,18 +147,13 @@ def conv_transpose2d(
         ValueError: Shapes disagree, a number is out of range, or `algorithm` rejects a phase.
         TypeError: An argument of another type, or dtypes that are unsupported or differ.
         MemoryError, KeyboardInterrupt: As in :func:`conv2d`.
-    Source: :mod:`fastconv.phases`.
+    Source: polyphase filters, Crochiere and Rabiner, Multirate Digital Signal Processing, 1983.
 
     >>> x = np.array([[[1, 2]]], np.float32)
     >>> conv_transpose2d(x, np.ones((1, 1, 1, 3), np.float32), stride=2)
     array([[[1., 1., 3., 2., 2.]]], dtype=float32)
     """
-    return _convolve(
-        conv_transpose2d,
-        PLANE,
-        input,
-        weight,
-        bias,
+    options = (
         stride,
         padding,
         output_padding,
@@ -137,13 +162,15 @@ def conv_transpose2d(
         algorithm,
         layout,
         activation,
-        out,
+        workspace_limit,
         accuracy,
         max_error,
         promote,
-        residual,
-        accumulate,
     )
+    y = _remembered_call("conv_transpose2d", input, weight, bias, out, residual, accumulate, *options)
+    if y is not NotImplemented:
+        return y  # type: ignore[no-any-return]
+    return _first_call(conv_transpose2d, PLANE, input, weight, bias, out, residual, accumulate, options)
 
 
 def conv_transpose1d(
@@ -160,6 +187,7 @@ def conv_transpose1d(
     layout: str = "NCW",
     activation: Activation = None,
     out: npt.NDArray[Any] | None = None,
+    workspace_limit: int | None = None,
     accuracy: str = "balanced",
     max_error: float | None = None,
     promote: bool = False,
@@ -176,24 +204,19 @@ def conv_transpose1d(
         bias: One value per channel of the output, shape (K,); or None.
         stride, output_padding, dilation: An int or a tuple of one.
         padding: Output samples cut off at the ends: an int, a tuple of one, or ``((left, right),)``.
-        groups, algorithm, activation, out, accuracy, max_error, promote, residual,
+        groups, algorithm, activation, out, workspace_limit, accuracy, max_error, promote, residual,
             accumulate: As in :func:`conv_transpose2d`.
         layout: ``"NCW"`` or ``"NWC"``, of input and output.
     Returns:
         `out`, or a new array of shape (N, K, Q), or (N, Q, K) with ``layout="NWC"``, or without N if `input` has none.
     Raises:
         ValueError, TypeError, MemoryError, KeyboardInterrupt: As :func:`conv_transpose2d` does.
-    Source: :mod:`fastconv.phases`.
+    Source: polyphase filters, Crochiere and Rabiner, Multirate Digital Signal Processing, 1983.
 
     >>> conv_transpose1d(np.array([[1, 2]], np.float32), np.ones((1, 1, 3), np.float32), stride=2)
     array([[1., 1., 3., 2., 2.]], dtype=float32)
     """
-    return _convolve(
-        conv_transpose1d,
-        LINE,
-        input,
-        weight,
-        bias,
+    options = (
         stride,
         padding,
         output_padding,
@@ -202,13 +225,15 @@ def conv_transpose1d(
         algorithm,
         layout,
         activation,
-        out,
+        workspace_limit,
         accuracy,
         max_error,
         promote,
-        residual,
-        accumulate,
     )
+    y = _remembered_call("conv_transpose1d", input, weight, bias, out, residual, accumulate, *options)
+    if y is not NotImplemented:
+        return y  # type: ignore[no-any-return]
+    return _first_call(conv_transpose1d, LINE, input, weight, bias, out, residual, accumulate, options)
 
 
 def conv_transpose3d(
@@ -225,6 +250,7 @@ def conv_transpose3d(
     layout: str = "NCDHW",
     activation: Activation = None,
     out: npt.NDArray[Any] | None = None,
+    workspace_limit: int | None = None,
     accuracy: str = "balanced",
     max_error: float | None = None,
     promote: bool = False,
@@ -241,7 +267,7 @@ def conv_transpose3d(
         bias: One value per channel of the output, shape (K,); or None.
         stride, output_padding, dilation: An int or a (depth, height, width) triple.
         padding: Output voxels cut off: an int, a triple, or ``((front, back), (top, bottom), (left, right))``.
-        groups, algorithm, activation, out, accuracy, max_error, promote, residual,
+        groups, algorithm, activation, out, workspace_limit, accuracy, max_error, promote, residual,
             accumulate: As in :func:`conv_transpose2d`.
         layout: ``"NCDHW"`` or ``"NDHWC"``, of input and output.
     Returns:
@@ -249,17 +275,12 @@ def conv_transpose3d(
         `input` has none.
     Raises:
         ValueError, TypeError, MemoryError, KeyboardInterrupt: As :func:`conv_transpose2d` does.
-    Source: :mod:`fastconv.phases`, :mod:`fastconv.volumes`.
+    Source: polyphase filters, Crochiere and Rabiner, Multirate Digital Signal Processing, 1983.
 
     >>> conv_transpose3d(np.ones((1, 1, 1, 2), np.float32), np.ones((1, 1, 1, 1, 2), np.float32))
     array([[[[1., 2., 1.]]]], dtype=float32)
     """
-    return _convolve(
-        conv_transpose3d,
-        VOLUME,
-        input,
-        weight,
-        bias,
+    options = (
         stride,
         padding,
         output_padding,
@@ -268,10 +289,12 @@ def conv_transpose3d(
         algorithm,
         layout,
         activation,
-        out,
+        workspace_limit,
         accuracy,
         max_error,
         promote,
-        residual,
-        accumulate,
     )
+    y = _remembered_call("conv_transpose3d", input, weight, bias, out, residual, accumulate, *options)
+    if y is not NotImplemented:
+        return y  # type: ignore[no-any-return]
+    return _first_call(conv_transpose3d, VOLUME, input, weight, bias, out, residual, accumulate, options)

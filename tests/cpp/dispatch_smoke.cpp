@@ -1,6 +1,6 @@
-// What is made of plans or beside them, against sums one by one: gradients by the weights, transposed convolutions as
-// phases and as one product, volumes. On every ISA, in both types and layouts, for one thread and two; also built with
-// the address and undefined-behaviour sanitizers.
+// Layers of every kind against sums one by one: gradients by the weights, drawn forward and transposed layers of up to
+// three axes as programs, as plans, and as one product. On every ISA, in both types and layouts, for one thread and
+// two; also built with the address and undefined-behaviour sanitizers.
 #include <cmath>
 #include <cstring>
 #include <memory>
@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "check.hpp"
-#include "fastconv/interleaved_plan.hpp"
+#include "definition.hpp"
 #include "fastconv/isa.hpp"
 #include "fastconv/memory.hpp"
+#include "fastconv/plan.hpp"
 #include "fastconv/spread_product.hpp"
-#include "fastconv/stacked_plan.hpp"
 #include "fastconv/threads.hpp"
 #include "fastconv/weight_gradient.hpp"
 
@@ -99,153 +99,75 @@ void gradients(Layout layout) {
   with([](ConvProblem& p) { p.N = 0; });
 }
 
-// (C, K / groups, ...) filters on inputs, three axes.
 template <class T>
-std::vector<double> spread_truth(const SpreadShape& s, const std::vector<T>& x, const std::vector<T>& w,
-                                 const std::vector<T>& bias) {
-  const auto volume = [](const SpreadShape::Numbers& n) { return n[0] * n[1] * n[2]; };
-  const Extent inputs = volume(s.extents), outputs = volume(s.outputs), Cg = s.C / s.groups, Kg = s.K / s.groups;
-  const bool nhwc = s.layout == Layout::nhwc;
-  const auto at = [&](Extent n, Extent c, Extent i, Extent channels, Extent pixels) {
-    return std::size_t(nhwc ? (n * pixels + i) * channels + c : (n * channels + c) * pixels + i);
-  };
-  std::vector<double> y(std::size_t(s.N * s.K * outputs));
-  for (Extent n = 0; n < s.N; ++n) {
-    for (Extent k = 0; k < s.K; ++k)
-      for (Extent o = 0; o < outputs; ++o) y[at(n, k, o, s.K, outputs)] = double(bias[std::size_t(k)]);
-    for (Extent c = 0; c < s.C; ++c)
-      for (Extent i = 0; i < inputs; ++i)
-        for (Extent k = 0; k < Kg; ++k)
-          for (Extent tap = 0; tap < volume(s.kernel); ++tap) {
-            Extent out = 0, rest_i = i, rest_t = tap, unit = 1;
-            bool inside = true;
-            for (std::size_t axis = 3; axis-- > 0;) {
-              const Extent o =
-                  rest_i % s.extents[axis] * s.stride[axis] + rest_t % s.kernel[axis] * s.dilation[axis] - s.pads[axis];
-              inside = inside && o >= 0 && o < s.outputs[axis];
-              out += o * unit, unit *= s.outputs[axis];
-              rest_i /= s.extents[axis], rest_t /= s.kernel[axis];
-            }
-            if (inside)
-              y[at(n, c / Cg * Kg + k, out, s.K, outputs)] +=
-                  double(x[at(n, c, i, s.C, inputs)]) * double(w[std::size_t((c * Kg + k) * volume(s.kernel) + tap)]);
-          }
-  }
-  return y;
+std::vector<T> rounded(const definition::Values& values) {
+  return {values.begin(), values.end()};
 }
 
+// A layer by everything that computes layers: programs, plans, and transposed ones as one product.
 template <class T>
-void product(Layout layout) {
-  const auto with = [&](Extent N, Extent C, Extent K, Extent groups, auto... axes) {
-    const SpreadShape s{dtype_of<T>, layout, N, C, K, groups, axes...};
-    const auto volume = [](const SpreadShape::Numbers& n) { return n[0] * n[1] * n[2]; };
-    const std::vector<T> x = filled<T>(N * C * volume(s.extents)), bias = filled<T>(K);
-    const std::vector<T> w = filled<T>(C * (K / groups) * volume(s.kernel));
-    compare<T>(spread_truth(s, x, w, bias),
-               [&](T* y) { return spread_product(s, {}, x.data(), w.data(), bias.data(), y); });
-  };
-  using A = SpreadShape::Numbers;
-  with(1, 40, 33, 1, A{1, 1, 1}, A{1, 4, 4}, A{1, 4, 4}, A{1, 1, 1}, A{1, 1, 1}, A{});
-  with(2, 12, 10, 2, A{1, 5, 6}, A{1, 4, 4}, A{1, 10, 12}, A{1, 2, 2}, A{1, 1, 1}, A{0, 1, 1});
-  with(1, 700, 3, 1, A{1, 1, 600}, A{1, 1, 16}, A{1, 1, 4800}, A{1, 1, 8}, A{1, 1, 1}, A{0, 0, 4});
-  with(1, 8, 2, 1, A{1, 1, 9}, A{1, 1, 1000}, A{1, 1, 1100}, A{1, 1, 256}, A{1, 1, 1}, A{0, 0, 400});
-  with(3, 6, 4, 1, A{2, 3, 4}, A{3, 2, 3}, A{7, 7, 13}, A{2, 3, 2}, A{2, 1, 3}, A{1, 0, 0});
-  with(0, 6, 4, 1, A{1, 1, 1}, A{1, 1, 1}, A{1, 1, 1}, A{1, 1, 1}, A{1, 1, 1}, A{});
-}
-
-// 4 taps by stride 2 along rows, 3 along columns: phases with equal and with different numbers of taps.
-template <class T>
-void phases(Layout layout) {
-  const Extent N = 2, C = 5, K = 6, H = 4, W = 5;
-  const SpreadShape s{dtype_of<T>, layout,    N,          C,         K,         1,
-                      {1, H, W},   {1, 4, 3}, {1, 8, 10}, {1, 2, 2}, {1, 1, 1}, {0, 1, 1}};
-  const std::vector<T> x = filled<T>(N * C * H * W), w = filled<T>(C * K * 12), bias = filled<T>(K);
-  // Output y takes tap r of input i with y + 1 = 2 i + r.
-  struct Part {
-    std::vector<std::vector<Extent>> taps;
-    PhaseAxis phase;
-    Extent before, after;
-  };
-  const Part rows[] = {{{{3, 1}}, {0, 2, 4, 0}, 1, 0}, {{{2, 0}}, {1, 2, 4, 0}, 0, 1}};
-  const Part columns[] = {{{{1}}, {0, 2, 5, 0}, 0, 0}, {{{2, 0}}, {1, 2, 5, 0}, 0, 1}};
-  std::vector<PhasedPlan> plans;
-  for (const Part& row : rows)
-    for (const Part& column : columns) {
-      ConvProblem p;
-      p.dtype = dtype_of<T>, p.layout = layout;
-      p.N = N, p.C = C, p.H = H, p.W = W, p.K = K, p.R = 2, p.S = Extent(column.taps[0].size());
-      p.pad_top = row.before, p.pad_bottom = row.after, p.pad_left = column.before, p.pad_right = column.after;
-      std::vector<T> filters(std::size_t(p.weight_size()));
-      CHECK(phase_filters(p.dtype, w.data(), 1, C, K, 4, 3, row.taps, column.taps, filters.data()));
-      auto plan = std::make_shared<Plan>(p, *find_algorithm("direct"), filters.data(), bias.data(), Activation{});
-      plans.push_back({std::move(plan), {{row.phase, column.phase}}});
+void layer(const Layer& l, definition::Draw& draw) {
+  const definition::Values x = draw.values(l.input_size()), w = draw.values(l.weight_size()), b = draw.values(l.K);
+  const definition::Values r = draw.values(l.output_size());
+  const std::vector<T> from = rounded<T>(x), weight = rounded<T>(w), bias = rounded<T>(b), residual = rounded<T>(r);
+  const std::vector<double> plain = definition::by_definition(l, x, w, b);
+  std::vector<double> finished = plain;
+  const Activation relu{ActivationKind::clip, 0, __builtin_huge_val()};
+  for (std::size_t i = 0; i < finished.size(); ++i) finished[i] = std::max(0.0, plain[i] + r[i]);
+  if (l.kind == Kind::transposed)
+    compare<T>(plain, [&](T* y) { return spread_product(l, {}, from.data(), weight.data(), bias.data(), y); });
+  for (const bool splits : {false, true})
+    for (const char* name : {"direct", "im2col"}) {
+      const Lowering lowering = lower(l, {splits});
+      const std::vector<Choice> choices(lowering.part_count(), Choice{find_algorithm(name)});
+      const auto program = std::make_shared<const Program>(lowering, choices, relu);
+      const Plan plan(program, weight.data(), bias.data());
+      compare<T>(finished, [&](T* y) {
+        return program->run_once(from.data(), weight.data(), bias.data(), y, {residual.data()});
+      });
+      compare<T>(finished, [&](T* y) {
+        std::copy(residual.begin(), residual.end(), y);
+        return program->run_once(from.data(), weight.data(), bias.data(), y, {y});
+      });
+      compare<T>(finished, [&](T* y) {
+        std::copy(residual.begin(), residual.end(), y);
+        return plan.run(from.data(), y, {y});
+      });
+      const Program linear(lowering, choices, {});
+      compare<T>(plain, [&](T* y) { return linear.run_once(from.data(), weight.data(), bias.data(), y, {}); });
+      compare<T>(plain, [&](T* y) {
+        return Plan(std::make_shared<const Program>(lowering, choices, Activation{}), weight.data(), bias.data())
+            .run(from.data(), y);
+      });
     }
-  const InterleavedPlan plan({dtype_of<T>, layout, N, K, 8, 10}, plans, {}, nullptr, {});
-  compare<T>(spread_truth(s, x, w, bias), [&](T* y) { return plan.run(x.data(), y); });
-  bool thrown = false;
-  try {
-    InterleavedPlan({dtype_of<T>, layout, N, K, 7, 10}, plans, {}, nullptr, {});
-  } catch (const std::invalid_argument&) {
-    thrown = true;
+}
+
+template <class T>
+void layers(Layout layout) {
+  definition::Draw draw(7);
+  for (int drawn = 0; drawn < 40;) {
+    Layer l;
+    if (!draw.layer(l)) continue;
+    ++drawn;
+    l.dtype = dtype_of<T>, l.layout = layout;
+    layer<T>(l, draw);
   }
-  CHECK(thrown);
-}
-
-// By stride 1 there is one phase: filters brought into order in the call, by algorithms that take them as they lie and
-// by others.
-template <class T>
-void one_phase(Layout layout, Extent C, Extent K) {
-  const SpreadShape s{dtype_of<T>, layout,    2,         C,         K,         1,
-                      {1, 9, 8},   {1, 3, 2}, {1, 9, 7}, {1, 1, 1}, {1, 1, 1}, {0, 1, 1}};
-  ConvProblem p;
-  p.dtype = dtype_of<T>, p.layout = layout;
-  p.N = 2, p.C = C, p.H = 9, p.W = 8, p.K = K, p.R = 3, p.S = 2, p.pad_top = p.pad_bottom = 1;
-  const std::vector<T> x = filled<T>(p.input_size()), w = filled<T>(p.weight_size()), bias = filled<T>(K);
-  const std::vector<double> expected = spread_truth(s, x, w, bias);
-  for (const char* name : {"direct", "im2col"})
-    compare<T>(expected, [&](T* y) {
-      return run_phase_once(p, *find_algorithm(name), {}, x.data(), w.data(), 3, 2, {2, 1, 0}, {1, 0}, bias.data(), y);
-    });
-}
-
-// Kernels of 3 planes and one pixel, padded by a plane of zeros on either side.
-template <class T>
-void stacks(Layout layout) {
-  const Extent N = 2, C = 6, K = 4, D = 5, groups = 2, taps = 3, pixels = 7, Cg = C / groups;
-  ConvProblem p;
-  p.dtype = dtype_of<T>, p.layout = layout;
-  p.N = 1, p.C = C * taps, p.W = pixels, p.K = K, p.groups = groups;
-  const std::vector<T> x = filled<T>(N * C * D * pixels), w = filled<T>(p.weight_size()), bias(std::size_t(K), T(0));
-  const auto at = [&](Extent n, Extent c, Extent d, Extent i, Extent channels) {
-    return std::size_t(layout == Layout::nhwc ? ((n * D + d) * pixels + i) * channels + c
-                                              : ((n * channels + c) * D + d) * pixels + i);
-  };
-  std::vector<double> y(std::size_t(N * K * D * pixels));
-  for (Extent n = 0; n < N; ++n)
-    for (Extent k = 0; k < K; ++k)
-      for (Extent d = 0; d < D; ++d)
-        for (Extent i = 0; i < pixels; ++i)
-          for (Extent c = 0; c < Cg; ++c)
-            for (Extent m = 0; m < taps; ++m) {
-              const Extent channel = layout == Layout::nhwc ? m * Cg + c : c * taps + m;
-              if (d + m - 1 >= 0 && d + m - 1 < D)
-                y[at(n, k, d, i, K)] += double(x[at(n, k / (K / groups) * Cg + c, d + m - 1, i, C)]) *
-                                        double(w[std::size_t(k * Cg * taps + channel)]);
-            }
-  auto plan = std::make_shared<Plan>(p, *find_algorithm("direct"), w.data(), bias.data(), Activation{});
-  const StackShape shape{dtype_of<T>, layout, N, C, D, pixels, K, D, pixels, groups};
-  const StackedPlan stacked(shape, {{plan, 0, 1, D, 1, taps, -1, 1, 1}}, nullptr, {});
-  compare<T>(y, [&](T* to) { return stacked.run(x.data(), to); });
+  Layer l{Kind::transposed, dtype_of<T>, layout, 1, 90, 70, 1, {}};  // by stride 1, weights packed as they lie
+  l.axes[1] = {9, 3, 9, 1, 1, 1, 1};
+  layer<T>(l, draw);
+  l.axes[2] = {8, 4, 16, 2, 1, 1, 1};  // two phases, zipped
+  layer<T>(l, draw);
+  l = {Kind::transposed, dtype_of<T>, layout, 1, 8, 2, 1, {}};  // a filter longer than a block, and chunks of a line
+  l.axes[2] = {9, 1000, 1100, 256, 1, 400, 0};
+  layer<T>(l, draw);
+  l.N = 0;
+  layer<T>(l, draw);
 }
 
 template <class T>
 void all(Layout layout) {
   gradients<T>(layout);
-  product<T>(layout);
-  phases<T>(layout);
-  one_phase<T>(layout, 3, 5);
-  one_phase<T>(layout, 90, 70);
-  stacks<T>(layout);
+  layers<T>(layout);
 }
 
 }  // namespace

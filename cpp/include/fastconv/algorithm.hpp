@@ -41,7 +41,8 @@ struct Implementation {
   void (*pack)(const ConvProblem&, const Kernels&, const T* weight, std::byte* packed);
   bool (*run)(const Execution<T>&);
   // As `pack`, from the weights of a transposed convolution by stride 1, (C, K / groups, R, S), whose tap i is taps[i]
-  // here. False if the algorithm would rather have them as KCRS; null if it always would.
+  // here. False if the algorithm would rather have them as KCRS; null if it always would. With `packed` null it
+  // packs nothing, and only answers.
   bool (*pack_spread)(const ConvProblem&, const Kernels&, const T* weight, const Extent* taps,
                       std::byte* packed) = nullptr;
 };

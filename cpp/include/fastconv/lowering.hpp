@@ -72,6 +72,7 @@ struct Stage {
 };
 
 struct Lowering {
+  Layer layer;  // as the stages see it: simplified
   std::vector<Stage> stages;
 
   bool operator==(const Lowering&) const = default;
@@ -89,6 +90,9 @@ struct Route {
 
 // Of a sound layer, forward or transposed.
 Lowering lower(const Layer& layer, const Route& route);
+
+// One convolution of images is its own only part.
+Lowering lower(const ConvProblem& problem);
 
 // Products with padding that splitting the depth saves, of all, and weights that are packed more: what the choice of a
 // Route is made from. Zeros if there is nothing to split.

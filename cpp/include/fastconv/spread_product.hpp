@@ -4,26 +4,14 @@
 // for an InterleavedPlan passes over the weights twice, and is kept for nothing.
 #pragma once
 
-#include <array>
-
 #include "fastconv/epilogue.hpp"
-#include "fastconv/problem.hpp"
+#include "fastconv/layer.hpp"
 
 namespace fastconv {
 
-// Numbers per axis: depth, height, width; an axis that is not there is one pixel, of one tap.
-struct SpreadShape {
-  using Numbers = std::array<Extent, 3>;
-  DType dtype;
-  Layout layout;
-  Extent N, C, K, groups;
-  Numbers extents, kernel, outputs, stride, dilation, pads;  // pads: outputs cut off in front
-};
-
-// Output y takes tap r of input i where y + pad = i * stride + r * dilation. `input` and `output` are in the layout,
-// `weight` is (C, K / groups, T, R, S), `bias` has K values or is null. The same bits for any number of threads. False
-// if interrupted. Throws std::invalid_argument if a number is out of range.
-bool spread_product(const SpreadShape& shape, const Activation& activation, const void* input, const void* weight,
+// Of a transposed layer; `bias` has K values or is null. The same bits for any number of threads. False if interrupted.
+// Throws std::invalid_argument if the layer is not sound.
+bool spread_product(const Layer& layer, const Activation& activation, const void* input, const void* weight,
                     const void* bias, void* output);
 
 }  // namespace fastconv
