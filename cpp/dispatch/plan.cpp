@@ -28,13 +28,12 @@ Plan::Plan(std::shared_ptr<const Program> program, const void* weight, const voi
   }
   for (const Stage& stage : p.lowering.stages)
     for (const Part& part : stage.parts) {
-      const std::size_t index = s.packed.size();
-      s.packed.emplace_back(p.packed_bytes(part, index));
-      const Workspace scratch(p.filter_bytes(part, index));
-      p.pack_part(part, index, weight, s.packed.back().data(), scratch.data());
-      const bool repeated = bias && part.filters.phases > 1;
-      s.biases.emplace_back(repeated ? p.bias_bytes(part) : 0);
-      if (repeated) per_filter(part, bias, s.biases.back().data());
+      const Program::State::PartPlan& own = p.parts[s.packed.size()];
+      s.packed.emplace_back(own.packed);
+      const Workspace scratch(own.filters);
+      p.pack_part(part, own, weight, s.packed.back().data(), scratch.data());
+      s.biases.emplace_back(bias ? own.bias : 0);
+      if (bias && own.bias) per_filter(part, bias, s.biases.back().data());
     }
   for (std::size_t i = 0; i < s.packed.size(); ++i)
     s.parts.push_back({s.packed[i].data(), s.biases[i].bytes() ? s.biases[i].data() : s.bias.data()});

@@ -18,35 +18,38 @@ struct PreparedPart {
 struct Program::State {
   State(Lowering lowered, const std::vector<Choice>& choices, const Activation& how);
 
+  // Beside the part itself: who computes it, and the bytes of what is made of its weights.
+  struct PartPlan {
+    const Algorithm* algorithm;
+    std::vector<Extent> tap_places;   // as in filters.hpp; empty unless it packs from those
+    std::size_t packed, bias;         // of the packed weights; of a bias that is repeated for phases
+    std::size_t filters;              // of weights in the order KCRS, if they are gathered first
+  };
   struct StagePlan {
     Scatter scatter;
     std::size_t first_part;
-    std::size_t gathered_bytes, made_bytes;  // of the images, and of all parts' values that wait
-    std::vector<std::size_t> made_at;        // of each part, behind the images
+    std::size_t packed;                   // of all its parts, each beginning a cache line
+    std::size_t gathered, made;       // of the images, and of all parts' values that wait
+    std::vector<std::size_t> made_at;         // of each part, behind the images
   };
 
   Lowering lowering;
-  std::vector<const Algorithm*> algorithms;    // of each part of each stage
-  std::vector<std::vector<Extent>> tap_places;  // of each part, as in filters.hpp; empty unless it packs from those
+  std::vector<PartPlan> parts;  // of each part of each stage
   std::vector<StagePlan> stages;
   const Kernels* kernels;
   Activation activation;
-  bool is_single;  // one part that reads and writes the user's arrays
-  bool has_background;
-  double cost[2];  // by `prepared`
-  bool brief[2];
+  bool is_single = false;  // one part that reads and writes the user's arrays
+  bool has_background = false;
+  std::size_t table = 0;  // of pointers to a stage's parts
+  double cost[2] = {0, 0};          // by `prepared`
+  bool brief[2] = {true, true};
 
   std::size_t item() const { return size_of(lowering.layer.dtype); }
-  int threads(bool prepared) const;  // of passes
-  Resources resources(const ConvProblem& problem) const;
 
-  std::size_t packed_bytes(const Part& part, std::size_t index) const;
-  std::size_t bias_bytes(const Part& part) const;
-  bool gathers_filters(const Part& part, std::size_t index) const;
   // Brings a part's weights into the algorithm's order; `scratch` holds its filters if they are gathered. False if
   // interrupted.
-  bool pack_part(const Part& part, std::size_t index, const void* weight, std::byte* packed, std::byte* scratch) const;
-  std::size_t filter_bytes(const Part& part, std::size_t index) const;
+  bool pack_part(const Part& part, const PartPlan& plan, const void* weight, std::byte* packed,
+                 std::byte* scratch) const;
 
   std::size_t workspace_bytes(bool prepared, bool adds) const;
   // `prepared` has each part's weights; null packs them from `weight` and `bias` in workspace.
@@ -55,10 +58,16 @@ struct Program::State {
 
  private:
   struct Call;
-  std::size_t stage_bytes(std::size_t index) const;
-  std::size_t kept_residual_bytes(std::size_t index) const;
+  std::size_t stage_bytes(std::size_t index, bool adds) const;
+  std::size_t kept_residual_bytes() const;
+  bool run_single(const PreparedPart* prepared, const void* weight, const Call& call, std::byte* workspace,
+                  std::size_t bytes) const;
+  bool pack_stage(std::size_t index, const void* weight, const void* bias, PreparedPart* to, std::byte* packed,
+                  std::byte* scratch) const;
   template <class T>
-  bool run_stage(std::size_t index, const Call& call, const PreparedPart* parts, std::byte* workspace) const;
+  bool run_stages(const PreparedPart* prepared, const void* weight, Call call, std::byte* workspace) const;
+  template <class T>
+  bool run_stage(std::size_t index, const Call& call, PreparedPart* table, std::byte* workspace) const;
 };
 
 }  // namespace fastconv
