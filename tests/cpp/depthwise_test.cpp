@@ -11,6 +11,8 @@ std::string text(std::initializer_list<std::ptrdiff_t> numbers) {
   return all;
 }
 
+constexpr std::ptrdiff_t behind = 500;  // values behind the last plane, where nothing may be written
+
 struct Shape {
   std::ptrdiff_t H, W, R, S, stride, dilation, pad;
   std::ptrdiff_t out(std::ptrdiff_t size, std::ptrdiff_t taps) const {
@@ -63,7 +65,7 @@ void test_rows(const Shape& s, void (*kernel)(const DepthwiseRows<T>&), const ch
   const std::vector<T> image = whole_numbers<T>(2 * s.H * s.W), weights = whole_numbers<T>(filters * s.R * s.S, 2);
   const std::vector<T> bias = whole_numbers<T>(filters, 3);
   for (const std::ptrdiff_t first : {std::ptrdiff_t{0}, s.P() / 2}) {
-    std::vector<T> out(std::size_t(filters * plane), T(99)), expected = out;
+    std::vector<T> out(std::size_t(filters * plane + behind), T(99)), expected = out;
     Epilogue<T> e = first ? no_bounds<T>() : bounds<T>(-15, 20);
     e.bias = bias.data();
     DepthwiseRows<T> d = rows_of(s, image, weights, out, e);
@@ -104,7 +106,7 @@ void test_grouped(const Shape& s, const KernelSet<T>& set) {
         for (std::ptrdiff_t i = f; i < f + n; ++i)
           for (std::ptrdiff_t r = 0; r < s.R; ++r) packed.push_back(at(i, c, r, x));
   }
-  std::vector<T> out(std::size_t(filters * plane)), expected = out;
+  std::vector<T> out(std::size_t(filters * plane + behind), T(99)), expected = out;
   Epilogue<T> e = bounds<T>(-20, 25);
   e.bias = bias.data();
   DepthwiseRows<T> d = rows_of(s, image, packed, out, e);
