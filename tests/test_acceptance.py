@@ -43,6 +43,7 @@ BESIDE = {
     "one channel, one filter, 3x3": "depthwise grouped winograd fft dense",
     "row of pixels, 1x5": "winograd fft dense",
     "column of pixels, 5x1": "winograd fft dense",
+    "two columns of pixels, 5x1": "winograd fft dense",
     "1x7 across a column": "winograd fft dense",
     "7x1 across a row": "winograd fft dense",
     "primes, 11->17 @13x19 3x3": "grouped winograd fft dense",

@@ -77,8 +77,6 @@ MASKED = np.ma.masked_greater(IMAGE, 0.5)
         (lambda: fastconv.conv_transpose3d(X[..., :2, None], W[..., None], dilation=2**31 - 1), ValueError,
          "input: expected an output that fits 2^62 bytes"),
         (lambda: fastconv.conv2d(None, W.astype("f2")), TypeError, "input: expected a NumPy array, got NoneType"),
-        (lambda: fastconv.conv_transpose2d(X[:0], W, stride=(2**31 - 1, 1)), ValueError, "stride: expected at most 1"),
-        (lambda: fastconv.conv_transpose1d(X[0, :, :1], W[0, :, :1], stride=2**30), ValueError, "stride: expected at"),
         (lambda: fastconv.explain(X.shape, W.shape, dtype="\ud800"), TypeError, "dtype: expected float32 or float64"),
         (lambda: fastconv.onnx.conv(0, W), TypeError, "X: expected a NumPy array, got int"),
         (lambda: fastconv.onnx.conv_integer(X.astype("u1"), 0), TypeError, "w: expected a NumPy array, got int"),

@@ -82,8 +82,9 @@ def fit_transposed(
     numbers = images, weight_shape, outputs, spread.stride, spread.dilation, spread.padding
     try:
         return layers.of_transposed(*numbers, groups, layout, dtype, space)
-    except ValueError as error:  # sizes that no memory holds
-        raise ValueError(f"{input_name}: {error}") from None
+    except ValueError:  # sizes that no memory holds
+        size = " x ".join(map(str, outputs))
+        raise ValueError(f"{input_name}: expected an output that fits 2^62 bytes, got {size}") from None
 
 
 def as_spread_filters(weight_shape: object, groups: int, space: Space) -> Shape:

@@ -56,14 +56,15 @@ def usable() -> Iterator[None]:
 
 
 def drop_unwritten() -> None:
-    """Lose what standard output does not take: the interpreter would try once more when it ends, and complain."""
-    with suppress(OSError, ValueError, AttributeError):
-        try:
-            sys.stdout.flush()
-        except OSError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())
-            os.close(nowhere)
+    """Lose what the streams do not take: the interpreter would try once more when it ends, and exit with 120."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            try:
+                stream.flush()
+            except OSError:
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
 
 
 def say(message: str) -> None:
