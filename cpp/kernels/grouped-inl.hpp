@@ -131,6 +131,8 @@ void grouped_filters(const DepthwiseRows<T>& d) {
     T* out = d.out + f * d.plane;
     if constexpr (most == 7) {
       if (m == 7) return grouped_row_tile<Stride, 7, count>(columns, weights, out, row, m, finish);
+      if (m == 6) return grouped_row_tile<Stride, 6, count>(columns, weights, out, row, m, finish);
+      if (m == 5) return grouped_row_tile<Stride, 5, count>(columns, weights, out, row, m, finish);
     }
     grouped_row_tile<Stride, least_tile_rows, count>(columns, weights, out, row, m, finish);
   };
@@ -138,7 +140,7 @@ void grouped_filters(const DepthwiseRows<T>& d) {
     const ptrdiff_t rows = (d.last_row - first + classes - 1) / classes;
     for (ptrdiff_t done = 0; done < rows;) {
       const ptrdiff_t left = rows - done, least = rows < least_tile_rows ? rows : least_tile_rows;
-      const ptrdiff_t m = most == 7 && left > least_tile_rows ? four_or_seven(left, rows) : least;
+      const ptrdiff_t m = most == 7 && left > least_tile_rows ? share_of_seven(left) : least;
       if (m > left) done = rows - m;
       ptrdiff_t f = 0;
       for (; f + pair <= d.filters; f += pair) run(f, first + done * classes, m, Constant<pair>{});
