@@ -53,15 +53,6 @@ const void* bias_of(const py::object& bias, DType dtype, Extent K) {
   return array.data();
 }
 
-const void* residual_of(const py::object& residual, const py::array& y, DType dtype, const Shape4& shape) {
-  if (residual.is_none()) return nullptr;
-  if (!py::isinstance<py::array>(residual)) throw py::type_error("residual: expected an array");
-  const auto array = py::reinterpret_borrow<py::array>(residual);
-  require(array, "residual", dtype, shape);
-  if (array.data() != y.data()) require_apart(y, array, "residual");
-  return array.data();
-}
-
 void require_size(const py::array& array, const char* name, DType dtype, Extent values) {
   const bool rows = array.ndim() > 0;
   if (!rows || array.size() != values)

@@ -26,7 +26,4 @@ const void* bias_of(const py::object& bias, DType dtype, Extent K);  // K values
 // matter.
 void require_size(const py::array& array, const char* name, DType dtype, Extent values);
 
-// What Ending says of a residual: None, or an array like y and apart from it, or y's own memory. Else an exception.
-const void* residual_of(const py::object& residual, const py::array& y, DType dtype, const Shape4& shape);
-
 }  // namespace fastconv::python

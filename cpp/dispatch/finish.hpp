@@ -49,27 +49,6 @@ bool finish_all(const Finish& finish, T* values, std::ptrdiff_t count, int threa
                       [&](std::ptrdiff_t i, int) { finish(values + i * most, std::min(most, count - i * most)); });
 }
 
-// Outputs that see no tap: their bias, and the activation of it.
-class BlankValues {
- public:
-  BlankValues() = default;
-  BlankValues(DType dtype, std::ptrdiff_t K, const void* bias, const Finish& finish) {
-    const std::size_t bytes = std::size_t(K) * size_of(dtype);
-    linear_ = AlignedBuffer(bytes);
-    activated_ = AlignedBuffer(bytes);
-    bias ? std::memcpy(linear_.data(), bias, bytes) : std::memset(linear_.data(), 0, bytes);
-    std::memcpy(activated_.data(), linear_.data(), bytes);
-    with_type(dtype, [&](auto t) { finish(reinterpret_cast<decltype(t)*>(activated_.data()), K); });
-  }
-  template <class T>
-  const T* values(bool activated) const {
-    return reinterpret_cast<const T*>((activated ? activated_ : linear_).data());
-  }
-
- private:
-  AlignedBuffer linear_, activated_;
-};
-
 // What is added to an output: itself, copied to workspace of that many bytes first, if it is to be added to.
 inline std::size_t residual_copy_bytes(const Ending& ending, const void* output, std::size_t output_bytes) {
   return ending.residual && ending.residual == output ? round_up(output_bytes, cache_line) : 0;
